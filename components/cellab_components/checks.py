@@ -1,0 +1,46 @@
+"""Checks of constructor arguments: each failure names the argument, its value and what is allowed."""
+
+from collections.abc import Sequence
+
+
+def at_least(name: str, value: int, minimum: int) -> int:
+    """The value, if it is a whole number of at least `minimum`; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{name}: {value!r} is not allowed; it must be a whole number of at least {minimum}.")
+    return value
+
+
+def between(name: str, value: float, low: float, high: float, *, open_high: bool = False) -> float:
+    """The value, if it lies in [low, high] ([low, high) where `open_high`); ValueError otherwise."""
+    inside = _is_number(value) and low <= value <= high and not (open_high and value == high)
+    if not inside:
+        interval = f"[{low:g}, {high:g}{')' if open_high or high == float('inf') else ']'}"
+        raise ValueError(f"{name}: {value!r} is not allowed; it must lie in {interval}.")
+    return value
+
+
+def positive(name: str, value: float) -> float:
+    """The value, if it is a finite number above 0; ValueError otherwise."""
+    if not (_is_number(value) and 0 < value < float("inf")):
+        raise ValueError(f"{name}: {value!r} is not allowed; it must be a finite number above 0.")
+    return value
+
+
+def interval(name: str, values: Sequence[float], low: float) -> tuple[float, float]:
+    """The pair of values, if `low <= first <= second < inf`; ValueError otherwise."""
+    pair = tuple(values)
+    if len(pair) != 2 or not all(_is_number(v) for v in pair) or not low <= pair[0] <= pair[1] < float("inf"):
+        raise ValueError(f"{name}: {list(pair)!r} is not allowed; it must be [low, high] with {low:g} <= low <= high.")
+    return pair[0], pair[1]
+
+
+def power_of_two(name: str, value: int, minimum: int) -> int:
+    """The value, if it is a power of two of at least `minimum`; ValueError otherwise."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < minimum or value & (value - 1):
+        raise ValueError(f"{name}: {value!r} is not allowed; it must be a power of two of at least {minimum}.")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

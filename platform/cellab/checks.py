@@ -1,0 +1,71 @@
+"""Checks a trial's configuration against its data set and its components' own rules, before any compute."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cellab import components
+from cellab.data.dataset import Dataset
+from cellab.errors import CellabError
+
+
+def check_trial(config: dict[str, Any], data: Dataset) -> list[str]:
+    """All that is wrong with a composed trial.
+
+    Every component is built once, networks without memory, so that each rejects impossible arguments itself.
+
+    Args:
+        config: resolved.
+        data: the data set that it names.
+
+    Returns:
+        One sentence per mistake.
+    """
+    import torch
+
+    mistakes: list[str] = []
+    built: dict[str, Any] = {}
+    with torch.device("meta"):
+        for kind in components.kinds():
+            try:
+                if "_target_" in config.get(kind, {}):
+                    built[kind] = components.instantiate(config[kind], kind)
+            except CellabError as error:
+                mistakes.append(str(error))
+    mistakes += _size_mistakes(config, data, built)
+    return mistakes
+
+
+def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any]) -> Iterator[str]:
+    scale, gan_scale = config["data"]["scale"], config["data"]["gan_scale"]
+    for key, value in (("data.scale", scale), ("data.gan_scale", gan_scale)):
+        if value not in data.scales:
+            there = ", ".join(f"{each:g}" for each in data.scales)
+            yield f"{key}: {data.path} has no frames at scale {value:g}; it has {there}."
+            return
+    crop = config["training"]["crop_size"]
+    yield from _fits("training.crop_size", crop, data.size(scale), f"scale {scale:g}")
+    stride = getattr(built.get("unet"), "stride", 1)
+    for key, size in (("training.crop_size", crop), ("evaluation.tile", config["evaluation"]["tile"])):
+        if size % stride:
+            near = max(stride, round(size / stride) * stride)
+            yield f"{key}: {size} is not divisible by the U-Net's stride of {stride}; {near} is."
+    if "generator" in built:
+        yield from _gan_mistakes(config, data, built["generator"].size, crop)
+
+
+def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -> Iterator[str]:
+    scale, gan_scale = config["data"]["scale"], config["data"]["gan_scale"]
+    yield from _fits("generator.size", size, data.size(gan_scale), f"scale {gan_scale:g}")
+    if config["discriminator"].get("size", size) != size:
+        yield f"discriminator.size: {config['discriminator']['size']} is not generator.size, {size}."
+    wanted = crop * gan_scale / scale
+    if size != wanted:
+        yield (
+            f"generator.size: {size} pixels at scale {gan_scale:g} do not show what a crop of {crop} at scale "
+            f"{scale:g} shows; {wanted:g} do (generator.size={wanted:g} discriminator.size={wanted:g})."
+        )
+
+
+def _fits(key: str, size: int, frame: tuple[int, int], where: str) -> Iterator[str]:
+    if size > min(frame):
+        yield f"{key}: {size} is larger than the frames, which are {frame[0]} x {frame[1]} at {where}."

@@ -1,0 +1,20 @@
+"""The command line `cellab`: its commands and nothing else."""
+
+import typer
+
+from cellab.cli import components, data, study
+
+app = typer.Typer(
+    name="cellab",
+    help="Which parts of a self-training segmentation pipeline earn their keep?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+app.add_typer(data.app, name="data", help="Make, import and inspect data sets.")
+app.add_typer(components.app, name="components", help="List and show the swappable parts.")
+app.command("plan")(study.plan)
+app.command("ablate")(study.ablate)
+app.command("train")(study.train)
+app.command("report")(study.report)

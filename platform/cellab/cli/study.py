@@ -1,0 +1,158 @@
+"""`cellab plan`, `ablate`, `train` and `report`."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from cellab import ablation as ablations
+from cellab.cli.tables import plan_table, ranking_table
+from cellab.compose import compose_trial
+from cellab.errors import CellabError
+from cellab.names import did_you_mean
+from cellab.overrides import last_of_each_key, parse
+from cellab.stage import canonical_json
+from cellab.store import Store
+from cellab.study import Study, build_study
+from cellab.study import plan as plan_study
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop 'seeds=[0,1]' ...", show_default=False),
+]
+Name = Annotated[str, typer.Argument(help="An ablation: the name of a file in ablations/, e.g. gan_loss.")]
+Runs = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", help="Where stages' results live: a folder or an fsspec URL. [RUNS/store]")
+]
+Ablations = Annotated[Path | None, typer.Option("--ablations", help="A folder of ablation files.")]
+Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: HOST:PORT, ray://... or auto.")]
+StudyName = Annotated[str | None, typer.Option("--name", help="The study's folder below RUNS. [the ablation's name]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+DEFAULT_RUNS = Path("runs")
+
+
+def plan(
+    name: Name,
+    overrides: Overrides = None,
+    runs: Runs = DEFAULT_RUNS,
+    store: StoreUrl = None,
+    ablations_folder: Ablations = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an ablation would run: arms, seeds, trials, stages and how many of them are distinct or stored.
+
+    Example: [bold]cellab plan gan_loss data.path=half.h5[/]
+    """
+    _check_folder(ablations_folder)
+    study = build_study(name, ablations.load(name, overrides or [], ablations_folder))
+    planned = plan_study(study, _existing_store(runs, store))
+    if as_json:
+        print(json.dumps(planned, indent=2))  # noqa: T201
+        return
+    Console().print(plan_table(planned, study))
+
+
+def ablate(
+    name: Name,
+    overrides: Overrides = None,
+    runs: Runs = DEFAULT_RUNS,
+    store: StoreUrl = None,
+    ablations_folder: Ablations = None,
+    study_name: StudyName = None,
+    address: Address = None,
+) -> None:
+    """Run an ablation: every arm with every seed, a whole lineage each; rank the arms and write the report.
+
+    What is stored already is reused; after Ctrl-C, or worse, the same command goes on where it stopped.
+
+    Example: [bold]cellab ablate gan_loss data.path=half.h5 scale=laptop 'seeds=[0,1]'[/]
+    """
+    _check_folder(ablations_folder)
+    ablation = ablations.load(name, overrides or [], ablations_folder)
+    _run(build_study(study_name or name, ablation), runs, store, address)
+
+
+def train(
+    overrides: Overrides = None,
+    runs: Runs = DEFAULT_RUNS,
+    store: StoreUrl = None,
+    study_name: StudyName = None,
+    address: Address = None,
+) -> None:
+    """Train one lineage, without an ablation, and write its report.
+
+    Example: [bold]cellab train data.path=half.h5 gan_loss=wgan_gp generations=3[/]
+    """
+    for override in parse(overrides or []):
+        if ablations.is_study_key(override.key):
+            hint = " Use seed=0 for one lineage." if override.key == "seeds" else ""
+            raise CellabError(f"{override.text}: `cellab train` runs one lineage, without an ablation.{hint}")
+    chosen = [override.text for override in last_of_each_key(parse(overrides or []))]
+    config = compose_trial(chosen)
+    ablation = ablations.Ablation(
+        name="train",
+        question="One lineage, no ablation.",
+        design="one_factor",
+        baseline={},
+        factors={},
+        seeds=[config["seed"]],
+        rank_by="dice",
+        overrides=chosen,
+    )
+    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
+    _run(build_study(study_name or f"train-{digest}", ablation), runs, store, address)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study's folder, e.g. runs/gan_loss.")],
+) -> None:
+    """Build report.html again from a study's files.
+
+    Example: [bold]cellab report runs/gan_loss[/]
+    """
+    from cellab.reports import write_reports
+
+    if not (folder / "study.yaml").is_file():
+        beside = [path.parent.name for path in folder.parent.glob("*/study.yaml")]
+        raise CellabError(f"{folder} holds no study{did_you_mean(folder.name, beside)}")
+    for path in write_reports(folder):
+        Console().print(f"report: [bold]{path}[/]", soft_wrap=True)
+
+
+def _check_folder(folder: Path | None) -> None:
+    if folder is not None and not folder.is_dir():
+        raise CellabError(f"--ablations {folder}: there is no such folder.")
+
+
+def _store_url(runs: Path, url: str | None) -> str:
+    """Absolute where it is a folder: Ray's workers have working directories of their own."""
+    url = url or str(runs / "store")
+    return url if "://" in url else str(Path(url).absolute())
+
+
+def _existing_store(runs: Path, url: str | None) -> Store | None:
+    """The store if it is there: planning creates nothing."""
+    url = _store_url(runs, url)
+    return Store(url) if "://" in url or Path(url).is_dir() else None
+
+
+def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
+    from cellab.run import run_study
+
+    notices, console = Console(stderr=True), Console()
+    folder = runs / study.name
+    ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, notices)
+    console.print(ranking_table(ranking))
+    console.print(f"report: [bold]{folder / 'report.html'}[/]", soft_wrap=True)
+    _raise_if_nothing_completed(ranking)
+
+
+def _raise_if_nothing_completed(ranking: dict[str, Any]) -> None:
+    trials = [trial for arm in ranking["arms"] for trial in arm["trials"]]
+    if all(trial["status"] == "failed" for trial in trials):
+        raise CellabError(f"every trial failed; the first: {trials[0]['message']}")

@@ -1,0 +1,85 @@
+"""The plan and the ranking as tables for the terminal."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from cellab.evaluation.names import METRIC_NAMES
+from cellab.study import Study
+
+
+def plan_table(planned: dict[str, Any], study: Study) -> Group:
+    """Arms, seeds and stages of a plan."""
+    head = Text.assemble(
+        (study.ablation.question, "italic"),
+        f"\n\n{len(planned['arms'])} arms × {len(planned['seeds'])} seeds {planned['seeds']} = ",
+        (f"{planned['trials']} trials", "bold"),
+        f", {study.config['generations']} generations of {study.config['members']} members each\n",
+    )
+    arms = Table(box=None, pad_edge=False, header_style="bold")
+    arms.add_column("arm")
+    arms.add_column("overrides")
+    for arm in study.arms:
+        arms.add_row(arm.name + (" (baseline)" if arm.is_baseline else ""), " ".join(arm.overrides))
+    stages = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("stages", "asked for", "distinct", "stored", "to compute"):
+        stages.add_column(column, justify="left" if column == "stages" else "right")
+    for kind, count in planned["stages"].items():
+        left = count["distinct"] - count["stored"]
+        stages.add_row(kind, str(count["asked"]), str(count["distinct"]), str(count["stored"]), str(left))
+    asked = sum(count["asked"] for count in planned["stages"].values())
+    distinct = sum(count["distinct"] for count in planned["stages"].values())
+    saving = f"\nSharing saves {asked - distinct} of {asked} stages ({(asked - distinct) / asked:.0%})."
+    return Group(head, arms, Text(), stages, Text(saving))
+
+
+def ranking_table(ranking: dict[str, Any]) -> Group:
+    """The arms by rank: validation ranks, test is shown."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("arm")
+    table.add_column("trials", justify="right")
+    table.add_column(f"validation {ranking['rank_by']}", justify="right")
+    for metric in METRIC_NAMES:
+        table.add_column(f"test {metric}", justify="right")
+    hidden = any("hidden_recall" in arm["test"] for arm in ranking["arms"])
+    if hidden:
+        table.add_column("train hidden recall", justify="right")
+    for arm in ranking["arms"]:
+        cells = [_summary(arm["test"], metric) for metric in METRIC_NAMES]
+        cells += [_summary(arm["test"], "hidden_recall")] if hidden else []
+        name = arm["arm"] + (" (baseline)" if arm["baseline"] and len(ranking["arms"]) > 1 else "")
+        rank = "–" if arm["rank"] is None else str(arm["rank"])
+        table.add_row(rank, name, _trials(arm), _summary(arm["validation"], ranking["rank_by"]), *cells)
+    against = "the truth" if ranking["rank_reference"] == "truth" else "the given masks"
+    head = Text.assemble(
+        (f"\n{ranking['question']}\n", "italic"),
+        f"Generation {ranking['generation']} against {against}, micro-averaged, mean ± SD over seeds; "
+        f"ranked by validation {ranking['rank_by']}.\n",
+    )
+    return Group(head, table, *_troubles(ranking))
+
+
+def _summary(summaries: dict[str, Any], metric: str) -> str:
+    if metric not in summaries:
+        return "–"
+    spread = summaries[metric]["sd"]
+    return f"{summaries[metric]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+
+
+def _trials(arm: dict[str, Any]) -> str:
+    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed") if arm[status]]
+    return f"{arm['completed']}/{arm['planned']}" + (f" ({', '.join(troubles)})" if troubles else "")
+
+
+def _troubles(ranking: dict[str, Any]) -> list[Text]:
+    lines = []
+    for arm in ranking["arms"]:
+        for trial in arm["trials"]:
+            if trial["status"] != "completed":
+                where = f" in {trial['stage']}" if trial["stage"] else ""
+                text = f"{arm['arm']} seed={trial['seed']} {trial['status']}{where}: {trial['message']}"
+                lines.append(Text(text, style="yellow"))
+    return [Text(), *lines] if lines else []

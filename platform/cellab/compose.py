@@ -1,0 +1,106 @@
+"""Composes the configuration of a trial by Hydra, and checks it before any compute."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from cellab import components
+from cellab.errors import ConfigError
+from cellab.names import did_you_mean
+from cellab.overrides import Override, last_of_each_key, parse, unknown_key
+from cellab.settings import check_sections
+
+CONFIG = Path(__file__).parent / "config"
+SCALES = sorted(path.stem for path in (CONFIG / "scale").glob("*.yaml"))
+
+
+def groups() -> dict[str, list[str]]:
+    """What can be chosen by name: every kind of component, and the scales."""
+    return {kind: components.names(kind) for kind in components.kinds()} | {"scale": SCALES}
+
+
+@contextmanager
+def _hydra(directory: Path) -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(directory.resolve()), version_base="1.3"):
+        yield
+
+
+def compose(directory: Path, name: str, overrides: list[str]) -> dict[str, Any]:
+    """Composes `<directory>/<name>.yaml` with overrides; missing values stay `???`, interpolations stay unresolved.
+
+    Raises:
+        ConfigError: Hydra cannot.
+    """
+    try:
+        with _hydra(directory):
+            config = hydra.compose(name, overrides=overrides)
+    except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+        raise ConfigError([f"{directory / name}.yaml: {str(error).strip()}"]) from error
+    content = OmegaConf.to_container(config)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def compose_trial(overrides: list[str]) -> dict[str, Any]:
+    """The resolved configuration of one trial, as plain dicts and lists.
+
+    Args:
+        overrides: Hydra overrides; of several for one key the last counts.
+
+    Returns:
+        The content of `trial.yaml` with the chosen components under their kinds, interpolations resolved.
+
+    Raises:
+        ConfigError: unknown keys or components (nearest name suggested), values of a wrong type or out of range,
+            arguments that do not fit a component's signature - all of them together.
+    """
+    wanted = last_of_each_key(parse(overrides))
+    options = groups()
+    choices = [override for override in wanted if override.key in options]
+    values = [override for override in wanted if override.key not in options]
+    mistakes = [mistake for choice in choices if (mistake := _unknown_choice(choice, options[choice.key]))]
+    if mistakes:
+        raise ConfigError(mistakes)
+    chosen = compose(CONFIG, "trial", [choice.text for choice in choices])
+    for value in values:
+        if not value.adds and (mistake := unknown_key(value.key, chosen)):
+            mistakes.append(mistake)
+    if mistakes:
+        raise ConfigError(mistakes)
+    config = compose(CONFIG, "trial", [override.text for override in [*choices, *values]])
+    return _resolve(config)
+
+
+def _unknown_choice(choice: Override, options: list[str]) -> str | None:
+    if choice.removes or choice.value in options:
+        return None
+    return f"{choice.key}: there is no {choice.key} {str(choice.value)!r}{did_you_mean(str(choice.value), options)}"
+
+
+def _resolve(config: dict[str, Any]) -> dict[str, Any]:
+    if config["data"]["path"] == "???":
+        raise ConfigError(
+            ["data.path is not set: name a data set, e.g. data.path=cells.h5 (`cellab data synth cells.h5` makes one)."]
+        )
+    try:
+        resolved = OmegaConf.to_container(OmegaConf.create(config), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError([f"{error.full_key}: {str(error.msg or error).partition(chr(10))[0]}"]) from error
+    assert isinstance(resolved, dict)
+    plain = {str(key): value for key, value in resolved.items()}
+    mistakes = check_sections(plain)
+    kinds = components.kinds()
+    for key, value in plain.items():
+        if isinstance(value, dict) and "_target_" in value and key in kinds:
+            mistakes += components.check_signature(value, key)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return plain

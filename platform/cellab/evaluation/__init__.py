@@ -1,0 +1,1 @@
+"""How generations are judged: seamless prediction of full frames, and metrics."""

@@ -1,0 +1,83 @@
+"""Dice, Jaccard, precision, recall and recall on hidden objects (paper 9, spec 9)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Average = Literal["micro", "macro"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels of a prediction against a reference: true positives, false positives, false negatives."""
+
+    tp: int
+    fp: int
+    fn: int
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
+
+def count(prediction: Mask, reference: Mask) -> Counts:
+    """Counts of two binary masks of one shape."""
+    tp = int(np.count_nonzero(prediction & reference))
+    return Counts(tp, int(np.count_nonzero(prediction)) - tp, int(np.count_nonzero(reference)) - tp)
+
+
+def count_hidden(prediction: Mask, given: Mask, truth: Mask) -> Counts:
+    """Counts on the pixels that the truth has and the given mask misses; there are no false positives on them."""
+    hidden = truth & ~given
+    found = int(np.count_nonzero(prediction & hidden))
+    return Counts(found, 0, int(np.count_nonzero(hidden)) - found)
+
+
+def _ratio(part: int, whole: int, counts: Counts) -> float:
+    if whole:
+        return part / whole
+    return 1.0 if counts.tp + counts.fp + counts.fn == 0 else 0.0
+
+
+def dice(counts: Counts) -> float:
+    """2TP / (2TP + FP + FN); 1 where both masks are empty."""
+    return _ratio(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn, counts)
+
+
+def jaccard(counts: Counts) -> float:
+    """TP / (TP + FP + FN); 1 where both masks are empty."""
+    return _ratio(counts.tp, counts.tp + counts.fp + counts.fn, counts)
+
+
+def precision(counts: Counts) -> float:
+    """TP / (TP + FP); where nothing is predicted, 1 if the reference is empty too, else 0."""
+    return _ratio(counts.tp, counts.tp + counts.fp, counts)
+
+
+def recall(counts: Counts) -> float:
+    """TP / (TP + FN); where the reference is empty, 1 if the prediction is too, else 0."""
+    return _ratio(counts.tp, counts.tp + counts.fn, counts)
+
+
+METRICS: dict[str, Callable[[Counts], float]] = {
+    "dice": dice,
+    "jaccard": jaccard,
+    "precision": precision,
+    "recall": recall,
+}
+
+
+def average(metric: Callable[[Counts], float], per_frame: Sequence[Counts], how: Average) -> float:
+    """A metric over frames.
+
+    Args:
+        metric: of counts.
+        per_frame: at least one.
+        how: ``"micro"`` pools the pixels of all frames; ``"macro"`` is the mean of the frames' values.
+    """
+    if how == "micro":
+        return metric(sum(per_frame, start=Counts(0, 0, 0)))
+    return float(np.mean([metric(counts) for counts in per_frame]))

@@ -1,0 +1,3 @@
+"""The names of the metrics, in the order of tables and of breaking ties."""
+
+METRIC_NAMES = ("dice", "jaccard", "precision", "recall")

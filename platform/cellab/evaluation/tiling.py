@@ -1,0 +1,70 @@
+"""Predicts full frames by overlapping tiles with a smooth window, so that no seams show (spec 9)."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def predict(
+    network: Callable[[Tensor], Tensor],
+    frame: NDArray[np.uint8],
+    tile: int,
+    overlap: float,
+    batch_size: int,
+    device: torch.device,
+) -> NDArray[np.float32]:
+    """The probability of every pixel of a frame.
+
+    Args:
+        network: images (B, 1, tile, tile) in [0, 1] to probabilities of the same shape.
+        frame: (H, W) of any size; mirrored beyond its border where tiles stick out.
+        tile: side of a tile, in pixels; a multiple of the network's stride.
+        overlap: share of a tile that it has in common with its neighbour, in [0, 1).
+        batch_size: tiles at once.
+        device: where the network is.
+
+    Returns:
+        (H, W) in [0, 1].
+    """
+    height, width = frame.shape
+    rows, columns = starts(height, tile, overlap), starts(width, tile, overlap)
+    padded = np.pad(frame, _padding(height, rows, tile) + _padding(width, columns, tile), mode="reflect")
+    places = [(row, column) for row in rows for column in columns]
+    window = smooth_window(tile)
+    total = np.zeros(padded.shape, np.float64)
+    weight = np.zeros(padded.shape, np.float64)
+    for chunk in _chunks(places, batch_size):
+        tiles = np.stack([padded[row : row + tile, column : column + tile] for row, column in chunk])
+        images = torch.from_numpy(tiles)[:, None].to(device).float() / 255
+        for (row, column), probability in zip(chunk, network(images)[:, 0].cpu().numpy(), strict=True):
+            area = np.s_[row : row + tile, column : column + tile]
+            total[area] += window * probability
+            weight[area] += window
+    return (total / weight)[:height, :width].astype(np.float32)
+
+
+def _padding(length: int, places: list[int], tile: int) -> tuple[tuple[int, int]]:
+    return ((0, max(0, places[-1] + tile - length)),)
+
+
+def _chunks(places: list[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def starts(length: int, tile: int, overlap: float) -> list[int]:
+    """Where tiles begin along one axis: evenly spread, at least `overlap` in common, the last one ending at the end."""
+    if length <= tile:
+        return [0]
+    stride = max(1, int(tile * (1 - overlap)))
+    count = -(-(length - tile) // stride) + 1
+    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+
+
+def smooth_window(tile: int) -> NDArray[np.float64]:
+    """(tile, tile) weights: a raised cosine along each axis, positive everywhere."""
+    ramp = np.sin(np.pi * (np.arange(tile) + 0.5) / tile) ** 2
+    return np.outer(ramp, ramp) + 1e-6

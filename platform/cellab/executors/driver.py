@@ -1,0 +1,63 @@
+"""Drives one lineage: asks for its stages, waits for each generation, and reports it. Imports no torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from cellab.lineage import Lineage
+from cellab.stage import Outcome
+
+Status = Literal["completed", "diverged", "failed", "stopped"]
+
+
+class Runner(Protocol):
+    """Runs stages, each once."""
+
+    def start(self, lineage: Lineage) -> None:
+        """Announces all stages of a lineage, which may begin as soon as those that they read are there."""
+
+    def wait(self, key: str) -> Outcome:
+        """The outcome of a stage; `diverged` also where one that it reads diverged."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended.
+
+    Args:
+        status: what became of it.
+        message: why, where it did not complete.
+    """
+
+    status: Status
+    message: str | None = None
+
+
+def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, Any]], None]) -> Ending:
+    """Runs a lineage to its end, or to the stage that diverged.
+
+    Args:
+        lineage: what to run.
+        runner: what runs its stages.
+        report: told after each generation: its number and the validation metrics.
+    """
+    runner.start(lineage)
+    for number, generation in enumerate(lineage.generations):
+        for key in (*generation.members, generation.evaluation):
+            outcome = runner.wait(key)
+            if outcome.diverged:
+                return Ending("diverged", describe(outcome.diverged))
+        report({"generation": number, **validation_metrics(outcome)})
+    return Ending("completed")
+
+
+def describe(diverged: dict[str, Any]) -> str:
+    """A divergence in words."""
+    return f"the loss of the {diverged['series']} became {diverged['value']} at step {diverged['step']}"
+
+
+def validation_metrics(outcome: Outcome) -> dict[str, float]:
+    """Micro-averaged metrics on validation, against the truth where there is one, else against the given masks."""
+    rows = [row for row in outcome.metrics["rows"] if row["split"] == "validation" and row["average"] == "micro"]
+    rows.sort(key=lambda row: row["reference"] == "truth")
+    return {row["metric"]: row["value"] for row in rows}

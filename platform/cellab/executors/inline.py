@@ -1,0 +1,84 @@
+"""Runs a study in this process, one stage after the other, without Ray: for debugging and tests."""
+
+from pathlib import Path
+
+from cellab import stages
+from cellab.errors import CellabError
+from cellab.executors.driver import Ending, drive
+from cellab.executors.monitor import Monitor
+from cellab.lineage import Lineage
+from cellab.stage import Outcome, Stage
+from cellab.store import Store
+from cellab.study import Study, Trial
+
+Endings = dict[tuple[str, int], Ending]
+
+
+class InlineRunner:
+    """Runs each stage when it is waited for, those that it reads first.
+
+    Args:
+        store: where results are read and written.
+        data_path: the data set's file.
+        monitor: told what happens.
+        checkpoint_seconds: at least this long between two checkpoints of a stage.
+    """
+
+    def __init__(
+        self, store: Store, data_path: Path, monitor: Monitor, checkpoint_seconds: float = stages.CHECKPOINT_SECONDS
+    ) -> None:
+        self.store = store
+        self.data_path = data_path
+        self.monitor = monitor
+        self.checkpoint_seconds = checkpoint_seconds
+        self.asked: dict[str, Stage] = {}
+        self.outcomes: dict[str, Outcome] = {}
+
+    def start(self, lineage: Lineage) -> None:
+        """Notes the lineage's stages."""
+        self.asked |= {stage.key: stage for stage in lineage.stages}
+
+    def wait(self, key: str) -> Outcome:
+        """Runs a stage unless its result is stored and sound."""
+        if key not in self.outcomes:
+            self.outcomes[key] = self._run(self.asked[key])
+        return self.outcomes[key]
+
+    def _run(self, stage: Stage) -> Outcome:
+        for key in stage.needs:
+            if (outcome := self.wait(key)).diverged:
+                self.monitor.end(stage, "skipped")
+                return outcome
+        if self.store.is_sound(stage.key):
+            self.monitor.end(stage, "reused")
+            return self.store.outcome(stage.key)
+        self.store.discard(stage.key)
+        self.monitor.begin(stage)
+
+        def progress(step: int, steps: int) -> None:
+            self.monitor.progress(stage.key, step, steps)
+
+        try:
+            outcome = stages.run(stage, self.store, self.data_path, progress, self.checkpoint_seconds)
+        except BaseException:
+            self.monitor.end(stage, "failed")
+            raise
+        self.monitor.end(stage, "diverged" if outcome.diverged else "finished")
+        return outcome
+
+
+def run_study(study: Study, store: Store, monitor: Monitor) -> Endings:
+    """Runs every trial; one that fails does not stop the others.
+
+    Returns:
+        How each trial ended, by (arm, seed).
+    """
+    runner = InlineRunner(store, study.data_path, monitor)
+    return {(trial.arm.name, trial.seed): _run_trial(trial, runner) for trial in study.trials}
+
+
+def _run_trial(trial: Trial, runner: InlineRunner) -> Ending:
+    try:
+        return drive(trial.lineage, runner, lambda _metrics: None)
+    except CellabError as error:
+        return Ending("failed", str(error))

@@ -1,0 +1,118 @@
+"""Knows which stages run, how far they are, what is done, and about how long the rest will take."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cellab.stage import Stage
+
+How = Literal["finished", "reused", "diverged", "failed", "skipped"]
+
+
+@dataclass
+class Running:
+    """A stage that runs now."""
+
+    label: str
+    kind: str
+    started: float
+    step: int = 0
+    steps: int = 0
+
+    def expected_seconds(self, now: float) -> float | None:
+        """Its whole duration, from the share that is done; None while that says too little."""
+        if self.step == 0 or self.step < self.steps / 20:
+            return None
+        return (now - self.started) * self.steps / self.step
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stage that has ended."""
+
+    label: str
+    how: How
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a study at one moment.
+
+    Args:
+        total: distinct stages.
+        ended: those that ended, in that order.
+        running: those that run.
+        seconds_left: a rough estimate; None while nothing is known.
+    """
+
+    total: int
+    ended: tuple[Ended, ...]
+    running: tuple[Running, ...]
+    seconds_left: float | None
+
+
+@dataclass
+class Monitor:
+    """Keeps count.
+
+    Args:
+        waiting: stages that have not begun, by key.
+        slots: how many stages can run at once.
+        total: distinct stages.
+    """
+
+    waiting: dict[str, Stage]
+    slots: int = 1
+    total: int = 0
+    running: dict[str, Running] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+    durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, stages: Iterable[Stage], slots: int) -> "Monitor":
+        """A monitor of stages that have not begun."""
+        waiting = {stage.key: stage for stage in stages}
+        return cls(waiting, slots, len(waiting))
+
+    def begin(self, stage: Stage) -> None:
+        """A stage begins."""
+        self.waiting.pop(stage.key, None)
+        self.running[stage.key] = Running(stage.label, stage.kind, time.monotonic())
+
+    def progress(self, key: str, step: int, steps: int) -> None:
+        """A stage is at a step."""
+        if key in self.running:
+            self.running[key].step, self.running[key].steps = step, steps
+
+    def end(self, stage: Stage, how: How) -> None:
+        """A stage has ended."""
+        self.waiting.pop(stage.key, None)
+        running = self.running.pop(stage.key, None)
+        seconds = time.monotonic() - running.started if running else 0.0
+        if how == "finished":
+            self.durations[stage.kind].append(seconds)
+        self.ended.append(Ended(stage.label, how, seconds))
+
+    def snapshot(self) -> Snapshot:
+        """The state now."""
+        return Snapshot(self.total, tuple(self.ended), tuple(self.running.values()), self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
+        now = time.monotonic()
+        known = {kind: sum(seconds) / len(seconds) for kind, seconds in self.durations.items()}
+        for running in self.running.values():
+            expected = running.expected_seconds(now)
+            if expected is not None:
+                known.setdefault(running.kind, expected)
+        if not known:
+            return None
+        typical = max(known.values())
+        waiting = sum(known.get(stage.kind, typical) for stage in self.waiting.values())
+        begun = sum(
+            max(0.0, (running.expected_seconds(now) or known.get(running.kind, typical)) - (now - running.started))
+            for running in self.running.values()
+        )
+        return (waiting + begun) / self.slots

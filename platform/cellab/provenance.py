@@ -1,0 +1,58 @@
+"""Says what a study was run with: code, packages, hardware, data."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from cellab.data.dataset import Dataset
+from cellab.study import Study
+
+PACKAGES = ("torch", "ray", "optuna", "hydra-core", "numpy", "scipy", "h5py", "plotly", "polars", "safetensors")
+
+
+def provenance(study: Study, seconds: float, stages: dict[str, int]) -> dict[str, Any]:
+    """The content of `provenance.json`.
+
+    Args:
+        study: what was run.
+        seconds: how long this run took.
+        stages: how many stages it computed, reused and so on.
+    """
+    from cellab import __version__
+
+    installed = {d.name.lower(): d.version for d in distributions()}
+    with Dataset.open(study.data_path) as data:
+        described = {"path": str(study.data_path), "digest": data.digest, "provenance": data.provenance}
+    return {
+        "cellab": __version__,
+        "git": _git(),
+        "packages": {name: installed[name] for name in PACKAGES if name in installed},
+        "python": platform.python_version(),
+        "hardware": _hardware(),
+        "data": described,
+        "seeds": list(study.ablation.seeds),
+        "durations": {"last_run_seconds": round(seconds, 1), **stages},
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and uncommitted changes of the code, where it runs from a checkout."""
+
+    def ask(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": ask("diff", "HEAD")}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _hardware() -> dict[str, Any]:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"machine": platform.machine(), "system": platform.platform(), "cpus": os.cpu_count(), "gpus": gpus}

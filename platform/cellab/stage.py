@@ -1,0 +1,109 @@
+"""A stage: one unit of compute, addressed by the content of its request."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Kind = Literal["train_gan", "train_member", "evaluate"]
+KINDS: tuple[Kind, ...] = ("train_gan", "train_member", "evaluate")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One unit of compute and where it belongs.
+
+    Args:
+        kind: what it does.
+        label: what it is for, to people: of the trial that asked first, e.g. ``gan_loss=wgan seed=1 gen 2 member 0``.
+        request: all that its result depends on (configuration, data digest, seed, keys of the stages that it reads,
+            threads, device, fingerprint of the code), as plain JSON values; nothing else.
+        needs: keys of the stages that it reads.
+        gpu_share: of a GPU, where its device is cuda; not part of its identity.
+    """
+
+    kind: Kind
+    label: str
+    request: dict[str, Any] = field(repr=False)
+    needs: tuple[str, ...] = field(default=(), repr=False)
+    gpu_share: float = field(default=1.0, repr=False)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """SHA-256 (hex) of the request in canonical JSON."""
+        return hashlib.sha256(canonical_json(self.request).encode()).hexdigest()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that it computes with."""
+        return int(self.request["resources"]["threads"])
+
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return str(self.request["resources"]["device"])
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no white space: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+class Progress(Protocol):
+    """Told by a stage how far it is."""
+
+    def __call__(self, step: int, steps: int) -> None:
+        """Step `step` of `steps` is done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended: its metrics, and where and why it diverged if it did."""
+
+    key: str
+    metrics: dict[str, Any]
+
+    @property
+    def diverged(self) -> dict[str, Any] | None:
+        """`{"series", "step", "value", "label"}` where a loss became NaN or infinite, else None."""
+        diverged: dict[str, Any] | None = self.metrics.get("diverged")
+        return diverged
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a running stage is given besides its request: folders to read and write, and somebody to tell.
+
+    Args:
+        data_path: the data set's file; its digest is checked against the request's.
+        output: an empty folder; all files in it become the stage's result.
+        inputs: the folder of each stage that it reads, by key.
+        request_of: the request of each stage that it reads, by key.
+        progress: called now and then.
+        checkpoint: load and save the state of a long stage; see `cellab.training.checkpoint`.
+    """
+
+    data_path: Path
+    output: Path
+    inputs: dict[str, Path]
+    request_of: dict[str, dict[str, Any]]
+    progress: Progress
+    checkpoint: "CheckpointFile"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """Where a stage's unfinished state lies, if anywhere, and how often it is written.
+
+    Args:
+        read: gives the last state written, as bytes, or None.
+        write: replaces it, atomically.
+        seconds: at least this long between two of them.
+    """
+
+    read: Callable[[], bytes | None]
+    write: Callable[[bytes], None]
+    seconds: float

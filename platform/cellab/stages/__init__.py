@@ -1,0 +1,82 @@
+"""The stages of a lineage, and how one is run: once, inside the store."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from cellab.errors import CellabError, DataError, DivergedError
+from cellab.fingerprint import stage_fingerprint
+from cellab.stage import CheckpointFile, Outcome, Progress, Stage, Workplace, canonical_json
+from cellab.store import Store
+
+CHECKPOINT_SECONDS = 60.0
+
+
+def run(
+    stage: Stage,
+    store: Store,
+    data_path: Path,
+    progress: Progress,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Outcome:
+    """Runs a stage and leaves its result in the store; the stages that it reads must be there.
+
+    A loss that becomes NaN or infinite is a result too: it is stored as such, with the step.
+
+    Args:
+        stage: what to run.
+        store: where results are read and written.
+        data_path: the data set's file.
+        progress: told how far it is.
+        checkpoint_seconds: at least this long between two checkpoints; they change no result.
+
+    Raises:
+        DataError: the file at `data_path` is not the data set that was asked for.
+        CellabError: the code is not the code that was asked for.
+    """
+    from cellab.training.determinism import deterministic  # imports torch
+
+    function = getattr(importlib.import_module(f"cellab.stages.{stage.kind}"), stage.kind)
+    _check_code(stage)
+    _check_data(stage, data_path)
+    with store.writing(stage) as output, deterministic(stage.threads, stage.request.get("seed", 0)):
+        workplace = Workplace(
+            data_path=data_path,
+            output=output,
+            inputs={key: store.fetch(key) for key in stage.needs},
+            request_of={key: store.request(key) for key in stage.needs},
+            progress=progress,
+            checkpoint=CheckpointFile(
+                read=lambda: store.read_checkpoint(stage.key),
+                write=lambda content: store.write_checkpoint(stage.key, content),
+                seconds=checkpoint_seconds,
+            ),
+        )
+        metrics = _metrics(function, stage, workplace)
+        (output / "metrics.json").write_text(canonical_json(metrics))
+    store.drop_checkpoint(stage.key)
+    return Outcome(stage.key, metrics)
+
+
+def _check_code(stage: Stage) -> None:
+    if stage_fingerprint(stage.kind, stage.request) != stage.request["code"]:
+        raise CellabError(f"{stage.label}: the code changed while the study ran: start it again to use the new code.")
+
+
+def _check_data(stage: Stage, data_path: Path) -> None:
+    from cellab.data.dataset import Dataset
+
+    with Dataset.open(data_path) as dataset:
+        if dataset.digest != stage.request["data"]["digest"]:
+            raise DataError(f"{data_path} changed while the study ran: start it again to use the new content.")
+
+
+def _metrics(function: Any, stage: Stage, workplace: Workplace) -> dict[str, Any]:
+    try:
+        metrics: dict[str, Any] = function(stage.request, workplace)
+    except DivergedError as error:
+        for path in workplace.output.iterdir():
+            path.unlink()
+        found = {"series": error.series, "step": error.step, "value": str(error.value)}
+        return {"diverged": found}
+    return metrics

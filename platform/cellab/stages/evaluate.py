@@ -1,0 +1,131 @@
+"""Evaluates one generation: its members vote on full frames, scored against given masks and truth (paper 9)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from cellab.components import instantiate
+from cellab.data.dataset import Dataset
+from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
+from cellab.evaluation.tiling import predict
+from cellab.settings import Evaluation
+from cellab.stage import Workplace
+from cellab.training.networks import UNET, load_network, to_channels_last
+
+OVERLAYS = "overlays.h5"
+SPLITS = ("train", "validation", "test")
+
+
+@torch.no_grad()
+def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+    """Scores the ensemble of a generation's members on each split.
+
+    Returns:
+        Metrics: rows of split, reference, average, metric and value. Pictures of some frames are a file.
+    """
+    settings = Evaluation(**request["evaluation"])
+    device = torch.device(request["resources"]["device"])
+    voting = instantiate(request["voting"], "voting")
+    members = [
+        load_network(workplace.request_of[key]["unet"], "unet", workplace.inputs[key] / UNET, device)
+        for key in request["members"]
+    ]
+
+    def vote(images: Tensor) -> Tensor:
+        probability: Tensor = voting(members, to_channels_last(images))
+        return probability
+
+    rows: list[dict[str, Any]] = []
+    with Dataset.open(workplace.data_path) as data, h5py.File(workplace.output / OVERLAYS, "w") as pictures:
+        chosen = {split: _evaluated(data, split, settings) for split in SPLITS}
+        total, done = sum(map(len, chosen.values())), 0
+        for split, indices in chosen.items():
+            tally = _Tally()
+            shown = set(_spread(indices, settings.overlays).tolist())
+            for index, frame, given, truth in _frames(data, request["data"]["scale"], indices):
+                probability = predict(vote, frame, settings.tile, settings.overlap, settings.batch_size, device)
+                annotated = bool(data.annotated[index])
+                tally.add(probability > 0.5, given if annotated else None, truth)
+                if index in shown:
+                    _save_overlay(pictures, split, index, data.names[index], frame, given, truth, probability)
+                done += 1
+                workplace.progress(done, total)
+            rows += [{"split": split, **row} for row in tally.rows()]
+    return {"rows": rows}
+
+
+def _evaluated(data: Dataset, split: str, settings: Evaluation) -> np.ndarray:
+    """The frames of a split that can be scored; of the training split an evenly spaced part."""
+    indices: np.ndarray = data.indices(split)
+    if not data.has_truth:
+        indices = indices[data.annotated[indices]]
+    if split == "train" and settings.train_frames is not None:
+        indices = _spread(indices, settings.train_frames)
+    return indices
+
+
+def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+    """`count` of the indices, evenly spaced; all where there are fewer."""
+    if len(indices) <= count:
+        return indices
+    return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(int)] if count else indices[:0]
+
+
+def _frames(data: Dataset, scale: float, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray, Mask, Mask | None]]:
+    for index in indices.tolist():
+        one = np.array([index])
+        truth = data.truth(scale, one)[0].astype(bool) if data.has_truth else None
+        yield index, data.frames(scale, one)[0], data.masks(scale, one)[0].astype(bool), truth
+
+
+class _Tally:
+    """Counts frame by frame, against each reference."""
+
+    def __init__(self) -> None:
+        self.given: list[Counts] = []
+        self.truth: list[Counts] = []
+        self.hidden: list[Counts] = []
+
+    def add(self, prediction: Mask, given: Mask | None, truth: Mask | None) -> None:
+        """One frame; `given` is None where it has no mask, `truth` where the data set has none."""
+        if given is not None:
+            self.given.append(count(prediction, given))
+        if truth is not None:
+            self.truth.append(count(prediction, truth))
+            hidden = count_hidden(prediction, np.zeros_like(truth) if given is None else given, truth)
+            if hidden.tp + hidden.fn:
+                self.hidden.append(hidden)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Each metric against each reference that there is, both ways of averaging."""
+        for how in ("micro", "macro"):
+            for reference, counts in (("given", self.given), ("truth", self.truth)):
+                for name, metric in METRICS.items() if counts else ():
+                    value = average(metric, counts, how)
+                    yield {"reference": reference, "average": how, "metric": name, "value": value}
+            if self.hidden:
+                value = average(recall, self.hidden, how)
+                yield {"reference": "truth", "average": how, "metric": "hidden_recall", "value": value}
+
+
+def _save_overlay(
+    pictures: h5py.File,
+    split: str,
+    index: int,
+    name: str,
+    frame: np.ndarray,
+    given: Mask,
+    truth: Mask | None,
+    probability: np.ndarray,
+) -> None:
+    group = pictures.create_group(f"{split}/{index}")
+    group.attrs["name"] = name
+    group.create_dataset("image", data=frame, compression="gzip")
+    group.create_dataset("given", data=given.astype(np.uint8), compression="gzip")
+    group.create_dataset("probability", data=np.round(probability * 255).astype(np.uint8), compression="gzip")
+    if truth is not None:
+        group.create_dataset("truth", data=truth.astype(np.uint8), compression="gzip")

@@ -1,0 +1,164 @@
+"""A study: all trials of one ablation, their stages, and what of them is stored already."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cellab.ablation import Ablation, Arm
+from cellab.checks import check_trial
+from cellab.compose import compose_trial
+from cellab.data.dataset import Dataset
+from cellab.data.summary import check_trainable
+from cellab.errors import CellabError, ConfigError
+from cellab.lineage import Lineage, build_lineage
+from cellab.stage import KINDS, Stage
+from cellab.store import Store
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One arm with one seed: one whole lineage."""
+
+    arm: Arm
+    seed: int
+    lineage: Lineage
+
+
+@dataclass(frozen=True)
+class Study:
+    """All trials of an ablation, checked and ready to run.
+
+    Args:
+        name: of its folder below `runs`.
+        ablation: what it asks.
+        arms: its arms.
+        configs: the resolved configuration of each arm, by the arm's name, without the seed's effect.
+        trials: every arm with every seed, arms first.
+        data_path: absolute path of the data set.
+        data_digest: of its content.
+        data_has_truth: whether it carries complete masks.
+    """
+
+    name: str
+    ablation: Ablation
+    arms: tuple[Arm, ...]
+    configs: dict[str, dict[str, Any]]
+    trials: tuple[Trial, ...]
+    data_path: Path
+    data_digest: str
+    data_has_truth: bool
+
+    @property
+    def baseline(self) -> Arm:
+        """The arm that the others are compared with."""
+        return next(arm for arm in self.arms if arm.is_baseline)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The baseline's resolved configuration."""
+        return self.configs[self.baseline.name]
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The distinct stages by key, in the order in which they are first asked for."""
+        found: dict[str, Stage] = {}
+        for trial in self.trials:
+            for stage in trial.lineage.stages:
+                found.setdefault(stage.key, stage)
+        return found
+
+
+def build_study(name: str, ablation: Ablation) -> Study:
+    """Composes every arm, checks all of it against the data set, and lays out the stages.
+
+    Raises:
+        ConfigError: the mistakes of all arms, together.
+        DataError: the data set cannot be read or trained on.
+    """
+    arms = tuple(ablation.arms())
+    configs, mistakes = _compose(ablation, arms)
+    if mistakes:
+        raise ConfigError(mistakes)
+    data_path = _the_data(configs)
+    with Dataset.open(data_path) as data:
+        check_trainable(data)
+        mistakes = _collect({arm.name: check_trial(configs[arm.name], data) for arm in arms})
+        digest, has_truth = data.digest, data.has_truth
+    if mistakes:
+        raise ConfigError(mistakes)
+    trials = tuple(
+        Trial(arm, seed, build_lineage(configs[arm.name], arm.name, seed, digest, _device(configs[arm.name])))
+        for arm in arms
+        for seed in ablation.seeds
+    )
+    return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth)
+
+
+def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    configs, mistakes = {}, {}
+    for arm in arms:
+        try:
+            configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])
+        except ConfigError as error:
+            mistakes[arm.name] = error.mistakes
+    return configs, _collect(mistakes)
+
+
+def _collect(by_arm: dict[str, list[str]]) -> list[str]:
+    """Mistakes that all arms share once, the others with their arms' names."""
+    distinct = dict.fromkeys(mistake for mistakes in by_arm.values() for mistake in mistakes)
+    collected = []
+    for mistake in distinct:
+        arms = [name for name, mistakes in by_arm.items() if mistake in mistakes]
+        everywhere = len(arms) == len(by_arm)
+        collected.append(mistake if everywhere else f"arm {' and '.join(arms)}: {mistake}")
+    return collected
+
+
+def _the_data(configs: dict[str, dict[str, Any]]) -> Path:
+    paths = {config["data"]["path"] for config in configs.values()}
+    if len(paths) > 1:
+        raise ConfigError([f"data.path: the arms name different data sets ({', '.join(sorted(paths))}): one a study."])
+    return Path(paths.pop()).absolute()
+
+
+def _device(config: dict[str, Any]) -> str:
+    wanted: str = config["resources"]["device"]
+    if wanted == "cpu":
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise CellabError("resources.device: cuda was asked for, but torch sees no GPU here: use cpu, or auto.")
+    return "cuda" if available else "cpu"
+
+
+def plan(study: Study, store: Store | None) -> dict[str, Any]:
+    """What running the study would take (`plan.json`).
+
+    Args:
+        study: the study.
+        store: where results may be already; None: nowhere.
+
+    Returns:
+        Arms, seeds, the number of trials, and for each kind of stage how many are asked for, how many of them are
+        distinct, and how many of those are stored.
+    """
+    asked = [stage for trial in study.trials for stage in trial.lineage.stages]
+    distinct = study.stages
+    stored = store.stored(list(distinct)) if store else set()
+    return {
+        "study": study.name,
+        "arms": [{"name": arm.name, "overrides": list(arm.overrides)} for arm in study.arms],
+        "seeds": list(study.ablation.seeds),
+        "trials": len(study.trials),
+        "stages": {
+            kind: {
+                "asked": sum(stage.kind == kind for stage in asked),
+                "distinct": sum(stage.kind == kind for stage in distinct.values()),
+                "stored": sum(distinct[key].kind == kind for key in stored),
+            }
+            for kind in KINDS
+        },
+    }

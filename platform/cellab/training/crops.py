@@ -1,0 +1,191 @@
+"""Draws augmented crops from frames that live on the device (paper 4.1, 4.4, 4.5; spec 2).
+
+Candidates are axis-aligned squares at random places of random frames. Their prominence, the mean of the mask, is read
+from a summed-area table, so that a rejected candidate costs nothing. The accepted ones are cut and warped at once:
+rotation, scale, shear and flips are one linear map of output to input coordinates, sampled bilinearly.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cellab.errors import CellabError
+
+
+class Augmentation(Protocol):
+    """The contract of the kind `augmentation`."""
+
+    def linear(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random linear maps (count, 2, 2) of output to input coordinates (x, y), on the CPU."""
+
+    def appearance(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Changes how images (B, 1, H, W) in [0, 1] look, not where things are."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A batch of crops.
+
+    Args:
+        images: (B, 1, S, S) float in [0, 1].
+        masks: (B, 1, S, S) float, 0 or 1; zeros where the source has no masks.
+        truths: the same from the complete masks, for reports only; None where there are none.
+        tried: candidates considered for them.
+        rejected: those of too little prominence.
+    """
+
+    images: Tensor
+    masks: Tensor
+    truths: Tensor | None = None
+    tried: int = 0
+    rejected: int = 0
+
+
+class CropSource:
+    """Frames and masks on the device, and crops from them.
+
+    Args:
+        frames: (N, H, W) uint8.
+        masks: (N, H, W) uint8, 0 or 1; None: prominence is not asked for.
+        truths: (N, H, W) uint8, 0 or 1, or None.
+        crop_size: S, in pixels.
+        augmentation: linear maps and appearance.
+        device: where frames live and crops come out.
+        annotated: (N,) bool, whether a frame has a mask at all; None: all have.
+        max_tries: candidates a wanted crop before giving up.
+    """
+
+    def __init__(
+        self,
+        frames: np.ndarray,
+        masks: np.ndarray | None,
+        crop_size: int,
+        augmentation: Augmentation,
+        device: torch.device,
+        *,
+        annotated: np.ndarray | None = None,
+        truths: np.ndarray | None = None,
+        max_tries: int = 10_000,
+    ) -> None:
+        planes = [frames] + [plane for plane in (masks, truths) if plane is not None]
+        self.has_truth = truths is not None
+        self.planes = torch.from_numpy(np.stack(planes, axis=1)).to(device)  # (N, 1..3, H, W) uint8
+        self.sums = None if masks is None else _summed_area(masks)
+        self.all = torch.arange(len(frames))
+        self.annotated = self.all if annotated is None else self.all[torch.from_numpy(annotated)]
+        self.crop_size = crop_size
+        self.augmentation = augmentation
+        self.max_tries = max_tries
+
+    def draw(self, count: int, threshold: float, generator: torch.Generator, *, only_annotated: bool = False) -> Crops:
+        """Draws crops whose prominence reaches a threshold.
+
+        Args:
+            count: how many.
+            threshold: least prominence, in [0, 1]; 0 accepts every candidate.
+            generator: where all random numbers come from.
+            only_annotated: whether frames without a mask, which say nothing of what is background, are left out.
+
+        Raises:
+            CellabError: none is found in `max_tries` candidates a crop.
+        """
+        among = self.annotated if only_annotated else self.all
+        places, tried = self._places(count, threshold, generator, among)
+        linear = self.augmentation.linear(count, generator)
+        warped = warp(self.planes, places, linear, self.crop_size)
+        images = self.augmentation.appearance(warped[:, :1] / 255, generator)
+        labels = (warped[:, 1:] >= 0.5).float()
+        masks = labels[:, :1] if self.sums is not None else torch.zeros_like(images)
+        truths = labels[:, 1:2] if self.has_truth else None
+        return Crops(images, masks, truths, tried, tried - count)
+
+    def _places(self, count: int, threshold: float, generator: torch.Generator, among: Tensor) -> tuple[Tensor, int]:
+        """(count, 3) of frame, top, left; and how many candidates it took."""
+        accepted: list[Tensor] = []
+        found = tried = 0
+        chunk = count
+        while found < count:
+            if tried >= self.max_tries * count:
+                raise CellabError(
+                    f"{tried} crops of {self.crop_size} x {self.crop_size} were tried for {count} whose prominence "
+                    f"(mean of the mask) reaches {threshold:g}, and {found} found: lower prominence_schedule."
+                )
+            candidates = self._candidates(chunk, generator, among)
+            passed = (self._prominence(candidates) >= threshold).nonzero()[:, 0][: count - found]
+            last = int(passed[-1]) + 1 if found + len(passed) == count else chunk
+            tried += last
+            found += len(passed)
+            accepted.append(candidates[passed])
+            chunk = min(4 * chunk, 4096)
+        return torch.cat(accepted), tried
+
+    def _candidates(self, count: int, generator: torch.Generator, among: Tensor) -> Tensor:
+        _, _, height, width = self.planes.shape
+        spans = (len(among), height - self.crop_size + 1, width - self.crop_size + 1)
+        frame, top, left = (torch.randint(span, (count,), generator=generator) for span in spans)
+        return torch.stack([among[frame], top, left], dim=1)
+
+    def _prominence(self, candidates: Tensor) -> Tensor:
+        if self.sums is None:
+            return torch.ones(len(candidates))
+        frame, top, left = candidates.unbind(1)
+        bottom, right = top + self.crop_size, left + self.crop_size
+        total = (
+            self.sums[frame, bottom, right]
+            - self.sums[frame, top, right]
+            - self.sums[frame, bottom, left]
+            + self.sums[frame, top, left]
+        )
+        return total.double() / self.crop_size**2
+
+
+def _summed_area(masks: np.ndarray) -> Tensor:
+    """(N, H + 1, W + 1) int32 on the CPU: the number of mask pixels above and to the left."""
+    count, height, width = masks.shape
+    sums = np.zeros((count, height + 1, width + 1), np.int32)
+    np.cumsum(masks, axis=1, dtype=np.int32, out=sums[:, 1:, 1:])
+    np.cumsum(sums[:, 1:, 1:], axis=2, out=sums[:, 1:, 1:])
+    return torch.from_numpy(sums)
+
+
+def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int) -> Tensor:
+    """Cuts squares and maps them linearly about their centres, sampling bilinearly, mirrored beyond the border.
+
+    Args:
+        planes: (N, C, H, W), any dtype, on the device.
+        places: (B, 3) integer, on the CPU: frame, top and left of each square.
+        linear: (B, 2, 2) float, on the CPU: output offset from the centre (x, y) to input offset.
+        size: the squares' side S, in pixels.
+
+    Returns:
+        (B, C, S, S) float, in the planes' units.
+    """
+    device = planes.device
+    reach = float(linear.abs().sum(2).max()) * size / 2  # farthest input offset that any output pixel needs
+    patch = 2 * int(np.ceil(reach)) + 2
+    margin = (patch - size) // 2
+    patch = size + 2 * margin
+
+    frame, top, left = places.to(device).unbind(1)
+    offsets = torch.arange(patch, device=device) - margin
+    rows = _mirror(top[:, None] + offsets, planes.shape[2])
+    columns = _mirror(left[:, None] + offsets, planes.shape[3])
+    patches = planes[frame[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).float()
+
+    # align_corners=False: normalised coordinate 1 is half a patch from the centre
+    theta = torch.cat([linear * (size / patch), torch.zeros(len(linear), 2, 1)], dim=2).to(device)
+    grid = F.affine_grid(theta, [len(linear), 1, size, size], align_corners=False)
+    return F.grid_sample(patches, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _mirror(index: Tensor, length: int) -> Tensor:
+    """Reflects indices beyond [0, length) at the borders, the border pixel not repeated."""
+    if length == 1:
+        return torch.zeros_like(index)
+    period = 2 * (length - 1)
+    index = index.remainder(period)
+    return torch.where(index < length, index, period - index)

@@ -68,6 +68,17 @@ class Discriminator(nn.Module):
             ParallelConv(entering[n], widths[n], branches[min(n, len(branches) - 1)]) for n in range(blocks)
         )
         self.head = nn.Linear(entering[-1] * LAST_SIDE**2, 1)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """He et al., https://arxiv.org/abs/1502.01852: PyTorch's own initialisation shrinks the signal at every layer.
+
+        Without a norm nothing makes up for it: the logit then hardly depends on the image, and the generator collapses.
+        """
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, self.negative_slope, nonlinearity="leaky_relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B,) of images (B, in_channels, size, size); the larger, the more real."""

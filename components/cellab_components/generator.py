@@ -47,7 +47,8 @@ class PaperGenerator(nn.Module):
         sides = [FIRST_SIDE * 2**n for n in range((size // FIRST_SIDE).bit_length())]
         widths = [min(max_width, width * size // side) for side in sides]
         self.widths = widths
-        self.linear = nn.Linear(latent, widths[0] * FIRST_SIDE**2)
+        # without a bias: it would be one pattern for all z, which instance norm would let the generator fall back on
+        self.linear = nn.Linear(latent, widths[0] * FIRST_SIDE**2, bias=False)
         self.doublings = nn.Sequential(*(Doubling(i, o) for i, o in pairwise(widths)))
         self.output = nn.Conv2d(widths[-1], 1, kernel_size=3, padding=1)
 

@@ -7,8 +7,7 @@ from typing import Any
 from cellab.ablation import Ablation, Arm
 from cellab.checks import check_trial
 from cellab.compose import compose_trial
-from cellab.data.dataset import Dataset
-from cellab.data.summary import check_trainable
+from cellab.data.dataset import Dataset, check_trainable
 from cellab.errors import CellabError, ConfigError
 from cellab.lineage import Lineage, build_lineage
 from cellab.stage import KINDS, Stage

@@ -168,15 +168,14 @@ class PseudoLabelSource:
         """Fills the buffer to its minimum.
 
         Raises:
-            CellabError: not one pair was accepted in the tries allowed.
+            CellabError: not one pair was accepted.
         """
         while len(self.buffer) < self.settings.minimum:
             pair = self._new_pair()
-            if pair is not None:
-                self.buffer.push(pair)
-                progress(len(self.buffer), self.settings.minimum)
-            elif self.counters["gave_up"] > self.settings.minimum:
+            if pair is None:  # counted; what there is must do
                 break
+            self.buffer.push(pair)
+            progress(len(self.buffer), self.settings.minimum)
         if len(self.buffer) == 0:
             raise CellabError(
                 f"of {self.counters['tried']} crops none became a pseudo-label ({self.counters}): "
@@ -199,12 +198,13 @@ class PseudoLabelSource:
             if tries >= self.settings.max_tries:
                 self.counters["gave_up"] += 1
                 return None
-            tries += self._label_batch()
+            tries += self.settings.batch_size
+            self._label_batch()
         return self.waiting.pairs.pop(0)
 
     @torch.no_grad()
-    def _label_batch(self) -> int:
-        """Labels one batch of proposals, and keeps those that pass; returns how many candidates it took."""
+    def _label_batch(self) -> None:
+        """Labels one batch of proposals, and keeps those that pass."""
         crops = self.propose(self.settings.batch_size)
         probability = self.labelling.voting(self.labelling.parents, crops.images)
         entropies = self.labelling.entropy(probability).tolist()
@@ -219,7 +219,6 @@ class PseudoLabelSource:
         targets, weights = self.labelling.recombination(crops.masks, pseudo)
         for pair in Batch(crops.images[keep], targets[keep], weights[keep]).pairs():
             self.waiting.push(pair)
-        return crops.tried
 
     def _count(self, crops: Crops, passed: Tensor, keep: Tensor) -> None:
         self.counters["tried"] += crops.tried

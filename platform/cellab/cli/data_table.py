@@ -1,0 +1,60 @@
+"""A data set's summary as a table for the terminal."""
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+
+def data_table(summary: dict[str, Any]) -> Group:
+    """The summary of `cellab.data.summary.summarise`, laid out for people."""
+    parts: list[RenderableType] = [_facts(summary), Text(), _splits(summary)]
+    for notice in summary["provenance"].get("notices", []):
+        parts.append(Text(f"notice: {notice}", style="yellow"))
+    return Group(*parts)
+
+
+def _facts(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    provenance = summary["provenance"]
+    sizes = ", ".join(f"{scale}: {height} × {width}" for scale, (height, width) in summary["scales"].items())
+    table.add_row("file", summary["path"])
+    table.add_row("frames", f"{summary['frames']}, {'consecutive' if summary['related'] else 'unrelated'}")
+    table.add_row("scales", sizes)
+    table.add_row("masks", "instance ids" if summary["instances"] else "binary")
+    table.add_row("truth", "complete masks" if summary["has_truth"] else "none")
+    table.add_row("source", f"{provenance.get('source', 'unknown')} (licence: {provenance.get('licence', 'unknown')})")
+    table.add_row("made by", _history(provenance))
+    table.add_row("digest", summary["digest"])
+    return table
+
+
+def _history(provenance: dict[str, Any]) -> str:
+    steps = [provenance.get("made_by", "unknown")]
+    for step in provenance.get("history", []):
+        given = ", ".join(f"{name} {value}" for name, value in step["arguments"].items())
+        steps.append(f"{step['made_by']} ({given}: {step['objects']} of {step['of_objects']} objects)")
+    return ", then ".join(steps)
+
+
+def _splits(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("split")
+    for column in ("frames", "with mask", "objects", "area"):
+        table.add_column(column, justify="right")
+    for column in ("true objects", "true area", "hidden") if summary["has_truth"] else ():
+        table.add_column(column, justify="right")
+    for name, split in summary["splits"].items():
+        cells = [str(split[key]) for key in ("frames", "annotated", "objects")] + [_share(split["foreground"])]
+        if summary["has_truth"]:
+            cells += [str(split["objects_truth"]), _share(split["foreground_truth"]), _share(split["hidden"])]
+        numbers = f" ({split['first']}–{split['last']})" if summary["related"] and split["frames"] else ""
+        table.add_row(name + numbers, *cells)
+    return table
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"

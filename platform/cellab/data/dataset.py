@@ -1,0 +1,258 @@
+"""Reads a data set: one HDF5 file with frames, masks and perhaps truth at several scales.
+
+/                        attributes format, version, digest, provenance (JSON), related, instances
+/split                   (N,) uint8, an index into SPLITS
+/annotated               (N,) bool: whether the frame has a mask at all
+/names                   (N,) UTF-8
+/scales/<scale>/frames   (N, H, W) uint8
+/scales/<scale>/masks    (N, H, W) uint8, uint16 or uint32; 0 is background
+/scales/<scale>/truth    likewise, where complete masks are known
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from cellab.data.digest import ContentDigest
+from cellab.errors import DataError
+
+FORMAT = "cellab-dataset"
+VERSION = 1
+SPLITS = ("train", "validation", "test", "unused")
+TRAIN, VALIDATION, TEST, UNUSED = range(4)
+ARRAYS = ("frames", "masks", "truth")
+
+
+def scale_group(scale: float) -> str:
+    """The HDF5 group of a scale, e.g. ``scales/0.5``."""
+    return f"scales/{scale:g}"
+
+
+class Dataset:
+    """Read access to a data set; a context manager that closes the file.
+
+    Attributes:
+        path: of the file.
+        digest: SHA-256 of the content, 64 hexadecimal digits.
+        scales: relative to what was imported, the largest first.
+        provenance: source, licence, and how the data set was made.
+        instances: whether the masks hold one id an object (else 0 and 1).
+        related: whether the frames are consecutive sections.
+        has_truth: whether there are complete masks.
+        names: of the N frames.
+        split: (N,) uint8, indices into `SPLITS`.
+        annotated: (N,) bool.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.digest = str(file.attrs["digest"])
+        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
+        self.instances = bool(file.attrs["instances"])
+        self.related = bool(file.attrs["related"])
+        self.scales: tuple[float, ...] = tuple(sorted((float(name) for name in file["scales"]), reverse=True))
+        self.names: list[str] = list(file["names"].asstr()[:])
+        self.split: np.ndarray = file["split"][:]
+        self.annotated: np.ndarray = file["annotated"][:].astype(bool)
+        self.has_truth = "truth" in file[scale_group(self.scales[0])]
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Opens a data set.
+
+        Raises:
+            DataError: there is no such file, or it is not HDF5, damaged, no data set of cellab's or of another version.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DataError(f"there is no data set {path}: `cellab data import` or `cellab data synth` makes one.")
+        file = _open_hdf5(path)
+        try:
+            _check_format(path, file)
+            return cls(path, file)
+        except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
+            file.close()
+            raise DataError(f"{path} is damaged ({error}): make or copy it again.") from error
+        except DataError:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are, unused ones included."""
+        return len(self.split)
+
+    def size(self, scale: float) -> tuple[int, int]:
+        """Height and width in pixels of the frames at a scale.
+
+        Raises:
+            DataError: there is no such scale.
+        """
+        _, height, width = self._array(scale, "frames").shape
+        return height, width
+
+    def indices(self, split: str) -> np.ndarray:
+        """The frame numbers of a split, ascending."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def frames(self, scale: float, indices: np.ndarray) -> np.ndarray:
+        """Frames.
+
+        Args:
+            scale: one of `scales`.
+            indices: (n,) frame numbers, in any order.
+
+        Returns:
+            (n, H, W) uint8.
+
+        Raises:
+            DataError: there is no such scale, or the file is damaged.
+        """
+        return self._read(self._array(scale, "frames"), indices)
+
+    def masks(self, scale: float, indices: np.ndarray) -> np.ndarray:
+        """Given masks as 0 and 1, (n, H, W) uint8; all 0 where a frame has none. Otherwise as `frames`."""
+        return (self.instances_of(scale, indices) > 0).astype(np.uint8)
+
+    def truth(self, scale: float, indices: np.ndarray) -> np.ndarray:
+        """Complete masks as 0 and 1, (n, H, W) uint8. Otherwise as `frames`.
+
+        Raises:
+            DataError: likewise, or the data set has no truth.
+        """
+        return (self.instances_of(scale, indices, truth=True) > 0).astype(np.uint8)
+
+    def instances_of(self, scale: float, indices: np.ndarray, truth: bool = False) -> np.ndarray:
+        """Given or complete masks as they are stored: ids where `instances`, else 0 and 1.
+
+        Returns:
+            (n, H, W) uint8, uint16 or uint32.
+        """
+        return self._read(self._array(scale, "truth" if truth else "masks"), indices)
+
+    def content_digest(self) -> str:
+        """The digest of what is in the file now; differs from `digest` if somebody changed the file."""
+        content = ContentDigest()
+        for scale in self.scales:
+            for name in ARRAYS[: 3 if self.has_truth else 2]:
+                for index in range(self.n_frames):
+                    (frame,) = self._read(self._array(scale, name), np.array([index]))
+                    content.update(f"{scale_group(scale)}/{name}", frame)
+        return content.hexdigest(
+            names=self.names,
+            split=self.split,
+            annotated=self.annotated,
+            related=self.related,
+            instances=self.instances,
+        )
+
+    def _array(self, scale: float, name: str) -> Any:
+        group = scale_group(scale)
+        if group not in self._file:
+            known = ", ".join(f"{scale:g}" for scale in self.scales)
+            raise DataError(f"{self.path} has no scale {scale:g}: it has {known} (import with --scales to choose).")
+        if name not in self._file[group]:
+            raise DataError(f"{self.path} has no {name}: import with --truth, or hide objects, to have complete masks.")
+        return self._file[group][name]
+
+    def _read(self, array: Any, indices: np.ndarray) -> np.ndarray:
+        """Reads frame by run of consecutive frames: HDF5's own scattered selection is far slower."""
+        indices = np.asarray(indices, dtype=np.int64)
+        content = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)
+        cuts = np.flatnonzero(np.diff(indices) != 1) + 1
+        start = 0
+        try:
+            for run in np.split(indices, cuts) if len(indices) else ():
+                content[start : start + len(run)] = array[run[0] : run[-1] + 1]
+                start += len(run)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"{self.path} is damaged in {array.name} ({error}): make or copy it again.") from error
+        return content
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if isinstance(error, PermissionError):
+            raise DataError(f"{path} may not be read: {error}.") from error
+        if h5py.is_hdf5(path):
+            raise DataError(f"{path} is truncated or damaged ({error}): make or copy it again.") from error
+        raise DataError(
+            f"{path} is not an HDF5 file: `cellab data import` makes a data set from folders of images."
+        ) from error
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    found = file.attrs.get("format")
+    if found != FORMAT:
+        raise DataError(
+            f"{path} is HDF5, but no data set of cellab's (its attribute `format` is {found!r}, not {FORMAT!r}): "
+            "`cellab data import` makes one."
+        )
+    version = int(file.attrs["version"])
+    if version != VERSION:
+        raise DataError(
+            f"{path} has format version {version}, and this cellab reads version {VERSION}: import the images again."
+        )
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """Checks that there is something to train on and something to rank by.
+
+    Raises:
+        DataError: no training frame, no validation frame (with a mask or truth), no training frame with a mask, or
+            training masks that are all zeros; all that applies in one message.
+    """
+    scale = dataset.scales[0]
+    marked = np.zeros(dataset.n_frames, bool)
+    for index in np.flatnonzero((dataset.split == TRAIN) & dataset.annotated):
+        marked[index] = dataset.masks(scale, np.array([index])).any()
+        if marked[index]:
+            break  # one is enough
+    check_training_masks(str(dataset.path), dataset.split, dataset.annotated, marked, dataset.has_truth)
+
+
+def check_training_masks(
+    where: str, split: np.ndarray, annotated: np.ndarray, marked: np.ndarray, has_truth: bool = False
+) -> None:
+    """The checks of `check_trainable`, before there is a file.
+
+    Args:
+        where: the data set's name.
+        split: (N,) indices into `SPLITS`.
+        annotated: (N,) bool: whether a frame has a mask.
+        marked: (N,) bool: whether a frame's mask has a pixel that is not 0.
+        has_truth: whether frames without a mask can be scored against truth.
+
+    Raises:
+        DataError: see there.
+    """
+    training, validation = split == TRAIN, split == VALIDATION
+    mistakes = []
+    if not training.any():
+        mistakes.append("there is no training frame: give training a larger fraction, or the set more frames")
+    elif not (training & annotated).any():
+        mistakes.append("no training frame has a mask: training needs some, by the names of their images")
+    elif not (training & annotated & marked).any():
+        mistakes.append("the training masks are all zeros: there is nothing to learn from; check the masks")
+    if not validation.any():
+        mistakes.append("there is no validation frame, and validation ranks: give validation a larger fraction")
+    elif not has_truth and not (validation & annotated).any():
+        mistakes.append("no validation frame has a mask, and validation ranks: give some validation frames masks")
+    if mistakes:
+        raise DataError(f"{where}: " + "; ".join(mistakes) + ".")

@@ -1,0 +1,56 @@
+"""Sums a data set up for people and machines."""
+
+from typing import Any
+
+import numpy as np
+
+from cellab.data.dataset import SPLITS, Dataset
+from cellab.data.objects import count_objects
+
+
+def summarise(dataset: Dataset) -> dict[str, Any]:
+    """What there is to know about a data set, ready for JSON; reads every mask once, frame by frame.
+
+    Returns:
+        Shares are of pixels at the largest scale; ``hidden`` is the share of the truth's pixels that the given masks
+        (all 0 where a frame has none) miss; ``objects`` counts those of the given masks, ``objects_truth`` the truth's.
+    """
+    return {
+        "path": str(dataset.path),
+        "digest": dataset.digest,
+        "frames": dataset.n_frames,
+        "related": dataset.related,
+        "instances": dataset.instances,
+        "has_truth": dataset.has_truth,
+        "scales": {f"{scale:g}": list(dataset.size(scale)) for scale in dataset.scales},
+        "splits": {name: _summarise_split(dataset, name) for name in SPLITS},
+        "provenance": dataset.provenance,
+    }
+
+
+def _summarise_split(dataset: Dataset, split: str) -> dict[str, Any]:
+    scale, indices = dataset.scales[0], dataset.indices(split)
+    given, true, missed, pixels = 0, 0, 0, 0
+    for index in indices:
+        one = np.array([index])
+        mask = dataset.masks(scale, one)
+        given += int(mask.sum())
+        pixels += mask.size
+        if dataset.has_truth:
+            truth = dataset.truth(scale, one)
+            true += int(truth.sum())
+            missed += int((truth & ~mask & 1).sum())
+    annotated = int(dataset.annotated[indices].sum())
+    summary: dict[str, Any] = {
+        "frames": len(indices),
+        "annotated": annotated,
+        "first": int(indices[0]) if len(indices) else None,
+        "last": int(indices[-1]) if len(indices) else None,
+        "foreground": given / pixels if pixels else None,
+        "objects": count_objects(dataset, indices),
+    }
+    if dataset.has_truth:
+        summary["foreground_truth"] = true / pixels if pixels else None
+        summary["objects_truth"] = count_objects(dataset, indices, truth=True)
+        summary["hidden"] = missed / true if true else None
+    return summary

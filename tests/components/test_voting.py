@@ -1,0 +1,50 @@
+"""Voting: probabilities between the parents', whatever their order; hard pseudo-labels."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellab_components.voting import MeanVote
+
+IMAGES = torch.rand(2, 1, 4, 4)
+
+
+def constant(logit):
+    return lambda images: torch.full_like(images, logit)
+
+
+def test_contract(name, build):
+    vote = build("voting", name)
+    torch.manual_seed(0)
+    made = [torch.randn(2, 1, 4, 4) for _ in range(3)]
+    members = [lambda _, logits=logits: logits for logits in made]
+    probability = vote(members, IMAGES)
+    assert probability.shape == (2, 1, 4, 4)
+    each = torch.sigmoid(torch.stack(made))
+    assert (probability >= each.amin(0) - 1e-6).all()
+    assert (probability <= each.amax(0) + 1e-6).all()
+    torch.testing.assert_close(vote(members[::-1], IMAGES), probability)
+    target = vote.target(probability)
+    assert target.shape == probability.shape
+    assert target.dtype == torch.float32
+    assert target.min() >= 0
+    assert target.max() <= 1
+    with pytest.raises(ValueError, match="at least one parent"):
+        vote([], IMAGES)
+
+
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=5))
+def test_mean_is_of_probabilities_not_of_logits(logits):
+    vote = MeanVote(threshold=0.5)
+    probability = vote([constant(logit) for logit in logits], IMAGES)
+    expected = sum(1 / (1 + math.exp(-logit)) for logit in logits) / len(logits)
+    assert probability.flatten().tolist() == pytest.approx([expected] * 32, abs=1e-6)
+
+
+def test_mean_target_is_hard_and_strictly_above_the_threshold(build):
+    probability = torch.tensor([0.0, 0.4999, 0.5, 0.5001, 1.0]).view(1, 1, 1, 5)
+    assert build("voting", "mean").target(probability).flatten().tolist() == [0, 0, 0, 1, 1]
+    assert build("voting", "mean", threshold=0.0).target(probability).flatten().tolist() == [0, 1, 1, 1, 1]

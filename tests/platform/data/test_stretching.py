@@ -1,0 +1,59 @@
+"""Stretching: when grey values are left alone, and where they go when not."""
+
+import numpy as np
+import pytest
+
+from cellab.data.stretching import LEVELS, Limits, Stretch
+from cellab.errors import DataError
+
+
+def histogram(values: np.ndarray) -> np.ndarray:
+    return np.bincount(values.ravel(), minlength=LEVELS)
+
+
+FULL = np.arange(256)
+FLAT = np.arange(100, 140)
+DARK = np.concatenate([np.full(900, 8), np.arange(256)])
+
+
+@pytest.mark.parametrize(
+    ("values", "is_16_bit", "reason"),
+    [
+        (FULL, False, None),
+        (FLAT, False, "narrow range"),
+        (DARK, False, "dark background"),
+        (FULL, True, "16 bit"),
+    ],
+)
+def test_auto(values: np.ndarray, is_16_bit: bool, reason: str | None) -> None:
+    assert Stretch().limits(histogram(values), is_16_bit).reason == reason
+
+
+def test_16_bit_unstretched_is_divided() -> None:
+    limits = Stretch("none").limits(histogram(FULL), True)
+    np.testing.assert_array_equal(limits.apply(np.array([[0, 257, 65535]], np.uint16)), [[0, 1, 255]])
+
+
+def test_a_constant_image_does_not_divide_by_zero() -> None:
+    limits = Stretch("auto").limits(histogram(np.full(9, 77)), False)
+    assert limits.apply(np.full((2, 2), 77, np.uint8)).max() == 0
+
+
+def test_values_outside_are_clipped() -> None:
+    limits = Limits(100, 200, "as asked")
+    np.testing.assert_array_equal(limits.apply(np.array([[0, 100, 150, 200, 255]], np.uint8)), [[0, 0, 128, 255, 255]])
+
+
+def test_percentiles_are_those_of_numpy() -> None:
+    values = np.random.default_rng(0).integers(0, 60000, 10001)
+    limits = Stretch.parse("2,97").limits(histogram(values), True)
+    assert [limits.low, limits.high] == [
+        pytest.approx(np.percentile(values, p, method="inverted_cdf")) for p in (2, 97)
+    ]
+    assert limits.reason == "as asked"
+
+
+@pytest.mark.parametrize("text", ["always", "1", "1,2,3", "99,1", "-1,50", "a,b"])
+def test_nonsense(text: str) -> None:
+    with pytest.raises(DataError, match="stretch"):
+        Stretch.parse(text)

@@ -1,0 +1,138 @@
+"""The phantom: deterministic, gradual, learnable, and wrong in its masks exactly where it says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cellab.data.dataset import Dataset, check_trainable
+from cellab.data.label_faults import FaultRates
+from cellab.data.splitting import Splitting
+from cellab.data.staining import Tissue
+from cellab.data.synthetic import Phantom, synthesise
+from cellab.errors import DataError
+
+TINY = Phantom(n_frames=8, size=64)
+CLEAN = FaultRates(never_labelled=0, gaps=0, stale=0, unannotated=0)
+
+
+def digest(path: Path, phantom: Phantom) -> str:
+    synthesise(path, phantom, overwrite=True)
+    with Dataset.open(path) as data:
+        return data.digest
+
+
+def test_the_seed_decides(tmp_path: Path) -> None:
+    first = digest(tmp_path / "a.h5", TINY)
+    assert digest(tmp_path / "b.h5", TINY) == first
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    assert digest(tmp_path / "c.h5", replace(TINY, seed=1)) != first
+
+
+def test_it_is_trainable_with_truth_and_ids(phantom_file: Path, small_phantom: Phantom) -> None:
+    with Dataset.open(phantom_file) as data:
+        check_trainable(data)
+        assert data.has_truth
+        assert data.instances
+        assert data.related
+        assert data.n_frames == small_phantom.n_frames
+        assert data.scales == (1.0, 0.5)
+        assert 0.2 < data.truth(1.0, np.arange(data.n_frames)).mean() < 0.5
+        np.testing.assert_array_equal(
+            data.instances_of(0.5, np.array([3]), truth=True),
+            data.instances_of(1.0, np.array([3]), truth=True)[:, 1::2, 1::2],
+        )
+
+
+def test_neighbouring_sections_are_alike_and_distant_ones_are_not() -> None:
+    tissue = Tissue(seed=0, n_frames=40, size=128)
+
+    def overlap(a: int, b: int) -> float:
+        one, other = tissue.ids(a), tissue.ids(b)
+        return float(((one == other) & (one > 0)).sum() / ((one > 0) | (other > 0)).sum())
+
+    assert overlap(10, 11) > 0.75
+    assert overlap(10, 14) < overlap(10, 12) < overlap(10, 11)
+    assert overlap(10, 39) < 0.1
+    assert tissue.ids(10).max() <= len(tissue.cells.owners)
+
+
+def test_sections_have_the_contrasts_of_electron_microscopy() -> None:
+    frame, ids = Tissue(seed=1, n_frames=10, size=160).section(5)
+    assert 95 < frame.mean() < 150
+    assert 30 < frame.std() < 60
+    inner = frame[ids > 0].mean()
+    assert inner < frame[ids == 0].mean() - 8  # cells are darker than the tissue between them, on the whole
+    edge = (ids > 0) & ((np.roll(ids, 1, 0) == 0) | (np.roll(ids, -1, 0) == 0))
+    assert frame[edge].mean() < inner - 25  # and their membranes are darker still
+    np.testing.assert_array_equal(Tissue(seed=1, n_frames=10, size=160).ids(5), ids)
+
+
+def test_masks_without_faults_are_the_truth(tmp_path: Path) -> None:
+    synthesise(tmp_path / "x.h5", replace(TINY, faults=CLEAN))
+    with Dataset.open(tmp_path / "x.h5") as data:
+        everything = np.arange(8)
+        np.testing.assert_array_equal(
+            data.instances_of(1.0, everything), data.instances_of(1.0, everything, truth=True)
+        )
+
+
+def test_masks_lack_what_the_record_says(phantom_file: Path) -> None:
+    with Dataset.open(phantom_file) as data:
+        recorded = data.provenance["label_faults"]["train"]
+        train = data.indices("train")
+        given, truth = data.instances_of(1.0, train), data.instances_of(1.0, train, truth=True)
+        ids = set(np.unique(truth).tolist()) - {0}
+        assert recorded["cells"] == len(ids)
+        assert recorded["unannotated_frames"] == (~data.annotated[train]).sum() > 0
+        assert recorded["never_labelled_cells"] == round(0.25 * len(ids))
+        assert len(ids - set(np.unique(given).tolist())) >= recorded["never_labelled_cells"] > 0
+        assert recorded["stale_frames"] == round(0.1 * len(train)) > 0
+        moved = [i for i in range(1, len(train)) if given[i].any() and (given[i] == given[i - 1]).all()]
+        assert len(moved) == recorded["stale_frames"]
+        assert all((truth[i] != truth[i - 1]).any() for i in moved)
+
+
+def test_each_fault_has_its_rate(tmp_path: Path) -> None:
+    phantom = Phantom(n_frames=20, size=96, faults=replace(CLEAN, never_labelled=0.5))
+    synthesise(tmp_path / "x.h5", phantom)
+    with Dataset.open(tmp_path / "x.h5") as data:
+        train = data.indices("train")
+        given, truth = (set(np.unique(data.instances_of(1.0, train, truth=t)).tolist()) for t in (False, True))
+        assert len(truth - given) == round(0.5 * (len(truth) - 1))
+
+
+def test_blocks_are_apart(phantom_file: Path) -> None:
+    with Dataset.open(phantom_file) as data:
+        train, validation, test = (data.indices(name) for name in ("train", "validation", "test"))
+        assert train[-1] + 1 < validation[0]
+        assert validation[-1] + 1 < test[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": 8}, "at least 32 pixels"),
+        ({"n_frames": 2}, "at least 3"),
+        ({"seed": -1}, "seed -1"),
+        ({"scales": (1.0, 3.0)}, "at most 1"),
+    ],
+)
+def test_impossible_phantoms(change: dict[str, object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        replace(TINY, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("phantom", "said"),
+    [
+        (replace(TINY, faults=FaultRates(never_labelled=1.0)), "training masks are all zeros"),
+        (replace(TINY, faults=FaultRates(unannotated=1.0, stale=0)), "no training frame has a mask"),
+        (replace(TINY, splitting=Splitting(gap=4)), "leave no training"),
+    ],
+)
+def test_phantoms_that_cannot_be_trained_on_leave_no_file(tmp_path: Path, phantom: Phantom, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        synthesise(tmp_path / "x.h5", phantom)
+    assert list(tmp_path.iterdir()) == []

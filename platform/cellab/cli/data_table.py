@@ -42,7 +42,7 @@ def _history(provenance: dict[str, Any]) -> str:
 
 def _splits(summary: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("split")
+    table.add_column("split", no_wrap=True)
     for column in ("frames", "with mask", "objects", "area"):
         table.add_column(column, justify="right")
     for column in ("true objects", "true area", "hidden") if summary["has_truth"] else ():

@@ -1,5 +1,7 @@
 """Finds and reads images: folders of PNG and TIFF, the pages of a TIFF as consecutive frames, each read when needed."""
 
+import functools
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,34 +104,54 @@ def natural(name: str) -> list[tuple[int, str]]:
 def _pages(path: Path) -> list[Picture]:
     if path.suffix.lower() not in TIFF:
         return [Picture(path, None, path.stem)]
-    with _readable(path), tifffile.TiffFile(path) as tiff:
-        if len(tiff.series) != 1:
-            raise DataError(f"{path} holds {len(tiff.series)} images of different kinds: keep the one to import.")
-        series = tiff.series[0]
-        lengths = dict(zip(series.axes, series.shape, strict=True))
-        if lengths.get("C", 1) > 1:
-            raise DataError(f"{path} holds {lengths['C']} channels ({series.axes}): save the one to import by itself.")
-        count = int(np.prod([length for axis, length in lengths.items() if axis not in "YXS"], initial=1))
+    with _readable(path):
+        series = _opened(path, path.stat().st_mtime_ns).series
+        planes = {tuple(length for axis, length in _lengths(each) if axis in "YXS") for each in series}
+        if len(planes) != 1:
+            raise DataError(f"{path} holds images of {len(planes)} sizes: save those of one size by themselves.")
+        channels = max(dict(_lengths(each)).get("C", 1) for each in series)
+        if channels > 1:
+            raise DataError(f"{path} holds {channels} channels ({series[0].axes}): save the one to import by itself.")
+        count = sum(_depth(each) for each in series)
     if count == 1:
         return [Picture(path, None, path.stem)]
     digits = len(str(count - 1))
     return [Picture(path, page, f"{path.stem}:{page:0{digits}d}") for page in range(count)]
 
 
+@functools.lru_cache(maxsize=4)
+def _opened(path: Path, _changed: int) -> tifffile.TiffFile:
+    """A TIFF, kept open from page to page: finding a page anew takes as long as there are pages before it."""
+    return tifffile.TiffFile(path)
+
+
+def _lengths(series: Any) -> list[tuple[str, int]]:
+    return list(zip(series.axes, series.shape, strict=True))
+
+
+def _depth(series: Any) -> int:
+    """How many planes a series of a TIFF holds."""
+    return math.prod(length for axis, length in _lengths(series) if axis not in "YXS")
+
+
 def _read_page(path: Path, page: int) -> np.ndarray:
-    with tifffile.TiffFile(path) as tiff:
-        series: Any = tiff.series[0]
-        if len(tiff.pages) == 1 and len(series.shape) > 2 and "S" not in series.axes:
-            # ImageJ writes a stack behind a single directory entry: only memory mapping reads it page by page
-            stack = tifffile.memmap(path, mode="r", series=0)
-            return np.array(stack.reshape(-1, *stack.shape[-2:])[page])
-        entry: Any = series.pages[page]
-        content: np.ndarray = entry.asarray()
-        if entry.axes == "SYX":
-            content = np.moveaxis(content, 0, -1)
-        if entry.photometric == tifffile.PHOTOMETRIC.MINISWHITE and content.dtype.kind == "u":
-            content = np.iinfo(content.dtype).max - content
-        return content
+    tiff = _opened(path, path.stat().st_mtime_ns)
+    series: Any
+    for series in tiff.series:  # programs that write page by page leave a series each
+        if page < _depth(series):
+            break
+        page -= _depth(series)
+    if len(series.pages) == 1 and _depth(series) > 1:
+        # ImageJ writes a large stack behind a single directory entry: only memory mapping reads it page by page
+        stack = tifffile.memmap(path, mode="r", series=series.index)
+        return np.array(stack.reshape(-1, *stack.shape[-2:])[page])
+    entry = series.pages[page]
+    content: np.ndarray = entry.asarray()
+    if entry.axes == "SYX":
+        content = np.moveaxis(content, 0, -1)
+    if entry.photometric == tifffile.PHOTOMETRIC.MINISWHITE and content.dtype.kind == "u":
+        content = np.iinfo(content.dtype).max - content
+    return content
 
 
 def read_image(picture: Picture) -> tuple[np.ndarray, str | None]:

@@ -21,7 +21,7 @@ def match(images: list[Picture], masks: list[Picture], what: str) -> list[Pictur
     keys = {image.key for image in images}
     lost = [mask for key, mask in by_key.items() if key not in keys]
     if lost:
-        near = difflib.get_close_matches(lost[0].key, keys, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(lost[0].key, keys, n=1, cutoff=0.2)
         nearest = f" (the nearest is {near[0]!r})" if near else ""
         more = f" and {len(lost) - 1} more have" if len(lost) > 1 else " has"
         raise DataError(

@@ -57,7 +57,7 @@ def named() -> Callable[[np.ndarray, str], dict[str, np.ndarray]]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a data set from masks: (N, H, W) and one letter of the split's name a frame."""
+    """Writes a data set from masks: (N, H, W) and a letter a frame: t train, v validation, e test, u unused."""
 
     def make(
         masks: np.ndarray,
@@ -70,7 +70,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         related: bool = True,
         scales: tuple[float, ...] = (1.0, 0.5),
     ) -> Path:
-        names = {each[0]: each for each in SPLITS}
+        names = dict(zip("tveu", SPLITS, strict=True))
         frames = (np.arange(masks.size).reshape(masks.shape) % 251).astype(np.uint8)
 
         def pyramid(image: np.ndarray | None, how: Callable[..., np.ndarray], *more: Any) -> Any:

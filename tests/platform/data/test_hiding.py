@@ -13,7 +13,7 @@ from cellab.data.objects import find_objects
 from cellab.errors import DataError
 
 Write = Callable[..., Path]
-SPLIT = "t" * 16 + "uvvutt"
+SPLIT = "t" * 16 + "uvvuee"
 
 
 def blobs(seed: int, ids: bool = False) -> np.ndarray:

@@ -94,6 +94,26 @@ def test_a_stack_as_imagej_writes_it(tmp_path: Path, folder: Folder, named: Name
         np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
 
 
+def test_a_stack_that_was_written_page_by_page(tmp_path: Path, folder: Folder, cells: Cells) -> None:
+    frames, ids = cells
+    images = folder("i", {})
+    with tifffile.TiffWriter(images / "s.tif") as writer:
+        for frame in frames:
+            writer.write(frame, contiguous=False, compression="zlib")
+    with run(tmp_path, images, folder("m", {"s.tif": ids})) as data:
+        np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
+
+
+def test_a_tiff_that_holds_several_sizes(tmp_path: Path, folder: Folder, cells: Cells) -> None:
+    frames, ids = cells
+    images = folder("i", {})
+    with tifffile.TiffWriter(images / "s.tif") as writer:
+        writer.write(frames)
+        writer.write(frames[0, ::2, ::2])
+    with pytest.raises(DataError, match=r"s\.tif holds images of 2 sizes"):
+        run(tmp_path, images, folder("m", {"s.tif": ids}))
+
+
 def test_a_stack_behind_a_single_directory_entry(tmp_path: Path, folder: Folder, cells: Cells) -> None:
     frames, ids = cells
     images = folder("i", {})
@@ -233,7 +253,9 @@ def test_unrelated_images_are_split_at_random(tmp_path: Path, folder: Folder, na
 # what is wrong with the folders, and what is said of it
 
 
-def broken(folder: Folder, named: Named, cells: Cells, what: str) -> tuple[Path, Path, dict[str, Any]]:
+def broken(  # noqa: PLR0912 (one branch for each way to be broken)
+    folder: Folder, named: Named, cells: Cells, what: str
+) -> tuple[Path, Path, dict[str, Any]]:
     frames, ids = cells
     images, masks = named(frames, ".png"), named(ids, ".png")
     more: dict[str, Any] = {}
@@ -367,7 +389,7 @@ def test_memory_does_not_grow_with_the_number_of_frames(
     import_folders(
         tmp_path / "out.h5",
         Import(folder("i", named(frames, ".png")), folder("m", named(ids, ".png"))),
-        progress=lambda what, done, total: order.append(f"done {done}"),
+        progress=lambda _what, done, _total: order.append(f"done {done}"),
     )
     expected = [each for i in range(12) for each in (str(i), f"done {i + 1}")]
     assert order == 2 * expected

@@ -23,9 +23,13 @@ def write_two(path: Path, **options: bool) -> DatasetWriter:
 
 
 def test_nothing_is_left_by_an_exception(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "x.h5", {1.0: (6, 8)}, 2) as writer:
-        writer.append("a", "train", IMAGE, IMAGE)
-        _ = 1 / 0
+    def stumble() -> None:
+        with DatasetWriter(tmp_path / "x.h5", {1.0: (6, 8)}, 2) as writer:
+            writer.append("a", "train", IMAGE, IMAGE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stumble()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,13 +51,13 @@ def test_nothing_is_in_place_before_the_end(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_only_when_asked(tmp_path: Path) -> None:
     write_two(tmp_path / "x.h5")
-    with pytest.raises(DataError, match="is there already: .* --force"):
+    with pytest.raises(DataError, match=r"is there already: .* --force"):
         write_two(tmp_path / "x.h5")
     write_two(tmp_path / "x.h5", overwrite=True)
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no folder .*none"):
+    with pytest.raises(DataError, match=r"there is no folder .*none"):
         write_two(tmp_path / "none" / "x.h5")
 
 
@@ -67,7 +71,7 @@ def test_trouble_of_the_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(writing.os, "fsync", full)
-    with pytest.raises(DataError, match="could not be written: .*No space left"):
+    with pytest.raises(DataError, match=r"could not be written: .*No space left"):
         write_two(tmp_path / "x.h5")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,6 +1,7 @@
 """Reads Hydra overrides as people type them, and says what is wrong with those that do not fit."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,10 @@ from hydra.errors import HydraException
 
 from cellab.errors import ConfigError
 from cellab.names import did_you_mean
+
+
+PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # a word that Hydra's grammar does not take for a number
+WORDS = {"null", "true", "false", "nan", "inf"}  # nor for a value of another type
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,9 @@ def render_value(value: Any) -> str:
         return f"[{','.join(render_value(item) for item in value)}]"
     if isinstance(value, dict):
         return "{" + ",".join(f"{key}:{render_value(item)}" for key, item in value.items()) + "}"
-    text = str(value)
-    plain = not isinstance(value, str) or all(c.isalnum() or c in "_-./" for c in text)
-    return text if plain and text else json.dumps(text)
+    if not isinstance(value, str):
+        return str(value)
+    return value if PLAIN.fullmatch(value) and value.lower() not in WORDS else json.dumps(value)
 
 
 def unknown_key(key: str, config: dict[str, Any]) -> str | None:

@@ -24,9 +24,7 @@ def package(tmp_path):
 def fingerprint(package: Path) -> str:
     """In a fresh interpreter: sources are read once a process."""
     code = "from cellab.fingerprint import fingerprint; print(fingerprint(['thing.main']))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

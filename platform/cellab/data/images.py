@@ -141,9 +141,9 @@ def _read_page(path: Path, page: int) -> np.ndarray:
         if page < _depth(series):
             break
         page -= _depth(series)
-    if len(series.pages) == 1 and _depth(series) > 1:
+    if len(tiff.pages) == 1 and _depth(series) > 1:
         # ImageJ writes a large stack behind a single directory entry: only memory mapping reads it page by page
-        stack = tifffile.memmap(path, mode="r", series=series.index)
+        stack = tifffile.memmap(path, mode="r", series=0)
         return np.array(stack.reshape(-1, *stack.shape[-2:])[page])
     entry = series.pages[page]
     content: np.ndarray = entry.asarray()

@@ -1,0 +1,108 @@
+"""Ablation files: designs, overrides of their own keys, and what is wrong with bad ones."""
+
+from pathlib import Path
+
+import pytest
+
+from cellab.ablation import find, load
+from cellab.errors import ConfigError
+
+GOOD = """# Does it matter?
+# Really?
+design: one_factor
+baseline: {unet.width: 8, gan_loss: ns_gp}
+factors: {unet.width: [4, 8], gan_loss: [wgan, ns_gp]}
+seeds: [0, 1]
+rank_by: dice
+overrides: [scale=smoke]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "good.yaml").write_text(GOOD)
+    return tmp_path
+
+
+def mistakes(folder: Path, text: str, *overrides: str) -> list[str]:
+    (folder / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load("bad", list(overrides), folder)
+    return caught.value.mistakes
+
+
+def test_one_factor_at_a_time(folder):
+    ablation = load("good", [], folder)
+    assert ablation.question == "Does it matter? Really?"
+    arms = ablation.arms()
+    assert [arm.name for arm in arms] == ["unet.width=8,gan_loss=ns_gp", "unet.width=4", "gan_loss=wgan"]
+    assert [arm.is_baseline for arm in arms] == [True, False, False]
+    assert arms[1].overrides == ("unet.width=4", "gan_loss=ns_gp")
+
+
+def test_factorial(folder):
+    arms = load("good", ["design=factorial"], folder).arms()
+    assert len(arms) == 4
+    assert len({arm.name for arm in arms}) == 4
+    assert [arm.name for arm in arms if arm.is_baseline] == ["unet.width=8,gan_loss=ns_gp"]
+
+
+def test_one_factor_keeps_the_order_of_its_values_and_adds_a_baseline_that_they_lack(folder):
+    overrides = ["baseline={unet.width:8}", "factors={unet.width:[16,8]}"]
+    assert [arm.name for arm in load("good", overrides, folder).arms()] == ["unet.width=16", "unet.width=8"]
+    overrides = ["baseline={unet.width:8}", "factors={unet.width:[16]}"]
+    assert [arm.name for arm in load("good", overrides, folder).arms()] == ["unet.width=8", "unet.width=16"]
+
+
+def test_own_keys_and_trial_keys_are_told_apart(folder):
+    ablation = load("good", ["seeds=[5]", "training.steps=3", "factors.unet.width=[2,8]"], folder)
+    assert ablation.seeds == [5]
+    assert ablation.overrides == ["scale=smoke", "training.steps=3"]
+    assert ablation.factors["unet.width"] == [2, 8]
+
+
+def test_a_factor_cannot_be_overridden(folder):
+    with pytest.raises(ConfigError, match=r"gan_loss is a factor of good.*factors\.gan_loss="):
+        load("good", ["gan_loss=ns"], folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("design: one_factor", "design: one_facto", "did you mean 'one_factor'"),
+        ("rank_by: dice", "rank_by: dise", "did you mean 'dice'"),
+        ("seeds: [0, 1]", "seed: [0, 1]", "did you mean 'seeds'"),
+        ("seeds: [0, 1]", "seeds: [0, 0]", "names a seed twice"),
+        ("seeds: [0, 1]", "seeds: 3", "not a list of whole numbers"),
+        ("seeds: [0, 1]", "seeds: []", "not a list of whole numbers"),
+        ("unet.width: [4, 8]", "unet.width: 4", "not a list of values"),
+        ("unet.width: [4, 8]", "unet.width: [4, 4]", "names a value twice"),
+        ("baseline: {unet.width: 8, ", "baseline: {", "baseline.unet.width: it is a factor"),
+        ("factors: {unet.width: [4, 8], ", "factors: {", "baseline.unet.width: it is not a factor"),
+        ("overrides: [scale=smoke]", "overrides: 3", "not a list of Hydra overrides"),
+        ("design: one_factor", "design: [", "not readable YAML"),
+    ],
+)
+def test_bad_files(folder, old, new, told):
+    assert old in GOOD
+    found = mistakes(folder, GOOD.replace(old, new))
+    assert any(told in mistake for mistake in found), found
+    assert all("bad.yaml" in mistake for mistake in found)
+
+
+def test_an_unknown_key_of_a_factor(folder):
+    with pytest.raises(ConfigError, match=r"there is no factors\.unet\.widht: did you mean 'unet\.width'"):
+        load("good", ["factors.unet.widht=[1]"], folder)
+
+
+def test_unknown_ablations_and_folders(folder, tmp_path):
+    with pytest.raises(ConfigError, match="there is no ablation 'god' .* did you mean 'good'"):
+        find("god", folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"there are no ablations in .*empty.*--ablations DIR"):
+        find("good", tmp_path / "empty")
+
+
+def test_ours_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find("gan_loss", None).is_file()

@@ -1,0 +1,115 @@
+"""Lineages: what each stage asks for, and so what trials share."""
+
+import pytest
+
+from cellab.compose import compose_trial
+from cellab.lineage import build_lineage, derive_seed
+
+BASE = ["data.path=x.h5", "scale=smoke", "generations=3"]
+
+
+def lineage(*overrides: str, arm: str = "arm", seed: int = 0, digest: str = "d"):
+    return build_lineage(compose_trial([*BASE, *overrides]), arm, seed, digest, "cpu")
+
+
+def keys(built, kind: str) -> set[str]:
+    return {stage.key for stage in built.stages if stage.kind == kind}
+
+
+def generation(built, number: int) -> set[str]:
+    return set(built.generations[number].members)
+
+
+def test_every_stage_follows_those_that_it_reads():
+    done = set()
+    for stage in lineage().stages:
+        assert set(stage.needs) <= done
+        done.add(stage.key)
+
+
+def test_the_graph():
+    built = lineage()
+    by_key = {stage.key: stage for stage in built.stages}
+    assert [len(g.members) for g in built.generations] == [2, 2, 2]
+    for member in built.generations[0].members:
+        assert by_key[member].needs == ()
+    for number in (1, 2):
+        for member in built.generations[number].members:
+            assert by_key[member].needs == (*built.generations[number - 1].members, built.gan)
+    for g in built.generations:
+        assert by_key[g.evaluation].needs == g.members
+    assert len(built.stages) == 1 + 3 * (2 + 1)
+    assert len(by_key) == len(built.stages), "members differ by their seeds"
+
+
+def test_gan_losses_share_generation_0_and_nothing_else():
+    one, two = lineage("gan_loss=wgan"), lineage("gan_loss=ns")
+    assert generation(one, 0) == generation(two, 0)
+    assert one.generations[0].evaluation == two.generations[0].evaluation
+    assert one.gan != two.gan
+    assert not generation(one, 1) & generation(two, 1)
+
+
+def test_unet_widths_share_the_gan_and_nothing_else():
+    one, two = lineage("unet.width=4"), lineage("unet.width=6")
+    assert one.gan == two.gan
+    assert not keys(one, "train_member") & keys(two, "train_member")
+    assert not keys(one, "evaluate") & keys(two, "evaluate")
+
+
+def test_gates_share_the_gan_and_generation_0():
+    one, two = lineage(), lineage("acceptance=none")
+    assert one.gan == two.gan
+    assert generation(one, 0) == generation(two, 0)
+    assert not generation(one, 1) & generation(two, 1)
+
+
+def test_a_schedule_that_differs_late_is_shared_until_then():
+    one = lineage("prominence_schedule.pseudo_labels=[0.05,0.02]")
+    two = lineage("prominence_schedule.pseudo_labels=[0.05,0.01]")
+    assert generation(one, 1) == generation(two, 1)
+    assert not generation(one, 2) & generation(two, 2)
+
+
+def test_more_generations_reuse_the_first():
+    assert {s.key for s in lineage("generations=2").stages} < {s.key for s in lineage("generations=4").stages}
+
+
+def test_without_generated_crops_there_is_no_gan():
+    built = lineage("data_mix.pseudo=[1.0]", "data_mix.generated=[0.0]")
+    assert built.gan is None
+    assert keys(built, "train_gan") == set()
+    one = lineage("data_mix.pseudo=[1.0]", "data_mix.generated=[0.0]", "gan_loss=wgan")
+    assert [stage.key for stage in one.stages] == [stage.key for stage in built.stages]
+
+
+def test_one_generation_needs_neither_parents_nor_a_gan():
+    built = lineage("generations=1")
+    assert [stage.kind for stage in built.stages] == ["train_member", "train_member", "evaluate"]
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"digest": "e"}])
+def test_seed_and_data_change_every_stage(change):
+    assert not {s.key for s in lineage().stages} & {s.key for s in lineage(**change).stages}
+
+
+@pytest.mark.parametrize("override", ["resources.gpu_share=0.5", "executor=inline", "seed=9", "data.path=y.h5"])
+def test_what_changes_no_result_changes_no_key(override):
+    assert [s.key for s in lineage().stages] == [s.key for s in lineage(override).stages]
+
+
+def test_the_arm_is_a_label_only():
+    one, two = lineage(arm="a"), lineage(arm="b")
+    assert [s.key for s in one.stages] == [s.key for s in two.stages]
+    assert one.stages[0].label == "a seed=0 gen 0 member 0"
+
+
+def test_threads_are_part_of_a_stage():
+    assert not {s.key for s in lineage().stages} & {s.key for s in lineage("resources.threads=2").stages}
+
+
+def test_seeds_are_independent():
+    seeds = {derive_seed(s, "train_member", g, m) for s in range(5) for g in range(5) for m in range(5)}
+    assert len(seeds) == 125
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(0, "a", 12) != derive_seed(0, "a1", 2)

@@ -1,0 +1,132 @@
+"""The path of a pseudo-label: counters, gate, recombination, buffer (spec 4)."""
+
+import pytest
+import torch
+
+from cellab import components
+from cellab.errors import CellabError
+from cellab.settings import PseudoLabels
+from cellab.training.crops import Crops
+from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, ReplayBuffer
+
+CPU = torch.device("cpu")
+SETTINGS = PseudoLabels(capacity=6, minimum=4, refresh_probability=0.5, batch_size=4, max_tries=40)
+
+
+def pair(value: float) -> Batch:
+    image = torch.full((1, 1, 2, 2), value)
+    return Batch(image, image, image)
+
+
+def certain(images):
+    """A parent that is sure: its entropy is zero, so every gate lets it pass."""
+    return 200 * (2 * (images > 0.5).float() - 1)
+
+
+def proposals(count: int) -> Crops:
+    images = torch.zeros(count, 1, 2, 2)
+    images[:, :, 0] = 1
+    return Crops(images, torch.zeros_like(images), truths=(images > 0.5).float(), tried=count + 3, rejected=3)
+
+
+def make(parents=(certain,), propose=proposals, acceptance="running_mean", minimum=0.0, **settings):
+    labelling = Labelling(
+        parents,
+        components.build("voting", "mean"),
+        components.build("entropy", "paper"),
+        components.build("recombination", "replace"),
+    )
+    changed = PseudoLabels(**{**SETTINGS.__dict__, **settings})
+    gate = components.build("acceptance", acceptance)
+    return PseudoLabelSource(propose, labelling, gate, changed, minimum, torch.Generator().manual_seed(0), CPU)
+
+
+def test_the_buffer_is_first_in_first_out():
+    buffer = ReplayBuffer(3)
+    for value in range(5):
+        buffer.push(pair(value))
+    assert [float(kept.images[0, 0, 0, 0]) for kept in buffer.pairs] == [2, 3, 4]
+
+
+def test_draws_are_uniform_over_the_buffer():
+    buffer = ReplayBuffer(4)
+    for value in range(4):
+        buffer.push(pair(value))
+    drawn = buffer.sample(4000, torch.Generator().manual_seed(0))
+    counts = torch.tensor([float(one.images[0, 0, 0, 0]) for one in drawn]).long().bincount(minlength=4)
+    assert ((counts - 1000).abs() < 150).all()
+
+
+def test_fill_reaches_the_minimum_and_counts():
+    source = make()
+    source.fill()
+    assert len(source.buffer) == SETTINGS.minimum
+    report = source.report()
+    assert report["accepted"] == 4
+    assert (report["tried"], report["rejected_by_prominence"]) == (7, 3)
+    assert report["rejected_by_entropy"] == report["rejected_as_empty"] == report["gave_up"] == 0
+
+
+def test_the_target_is_the_parents_hard_vote_and_is_compared_with_the_truth():
+    source = make()
+    source.fill()
+    batch = source.buffer.pairs[0]
+    assert batch.targets.flatten().tolist() == [1, 1, 0, 0]
+    assert source.report()["dice_accepted"] == 1.0
+    assert source.report()["dice_rejected"] is None
+
+
+def test_identical_uncertain_masks_are_never_accepted():
+    """T approaches their entropy from below and never reaches it: filling gives up, loudly."""
+    source = make(parents=(lambda images: torch.full_like(images, 0.3),))
+    with pytest.raises(CellabError, match=r"none became a pseudo-label.*relax acceptance"):
+        source.fill()
+    assert source.counters["gave_up"] == 1
+    assert source.counters["rejected_by_entropy"] == SETTINGS.max_tries
+    thresholds = source.report()["threshold"]
+    assert thresholds == sorted(thresholds)
+
+
+def test_without_a_gate_they_are():
+    source = make(parents=(lambda images: torch.full_like(images, 0.3),), acceptance="none")
+    source.fill()
+    assert source.counters["rejected_by_entropy"] == 0
+
+
+def test_empty_pseudo_labels_are_rejected_where_a_minimum_is_asked_for():
+    source = make(parents=(lambda images: torch.full_like(images, -200.0),), minimum=0.1)
+    with pytest.raises(CellabError):
+        source.fill()
+    assert source.counters["rejected_as_empty"] == SETTINGS.max_tries
+    assert source.counters["accepted"] == 0
+
+
+def test_draws_refresh_with_their_probability():
+    source = make(refresh_probability=0.25, capacity=100, minimum=10)
+    source.fill()
+    for _ in range(100):
+        assert len(source.draw(8)) == 8
+    assert 140 < source.counters["refreshes"] < 260
+    assert len(source.buffer) == 100
+
+
+def test_a_source_that_dries_up_gives_up_and_is_counted():
+    source = make()
+    source.fill()
+    source.acceptance = lambda entropies: [False] * len(entropies)
+    source.acceptance.threshold = 0.0
+    assert len(source.draw(32)) == 32
+    assert source.counters["gave_up"] > 0
+    assert source.counters["refreshes"] == 0
+
+
+def test_state_round_trip_goes_on_alike():
+    one, two = make(), make()
+    one.fill()
+    one.draw(5)
+    two.load_state_dict(one.state_dict())
+    two.generator.set_state(one.generator.get_state())
+    for first, second in zip(one.draw(12), two.draw(12), strict=True):
+        assert torch.equal(first.images, second.images)
+        assert torch.equal(first.targets, second.targets)
+    assert one.report() == two.report()

@@ -80,7 +80,7 @@ def test_bad_overrides(override, told):
 
 
 def test_all_mistakes_at_once():
-    found = mistakes("training.steps=0", "members=0", "evaluation.tile=0", "+voting.loud=true")
+    found = mistakes("training.steps=0", "members=0", "evaluation.batch_size=0", "+voting.loud=true")
     assert len(found) == 4
 
 

@@ -102,7 +102,7 @@ def test_empty_pseudo_labels_are_rejected_where_a_minimum_is_asked_for():
 
 
 def test_draws_refresh_with_their_probability():
-    source = make(refresh_probability=0.25, capacity=100, minimum=10)
+    source = make(refresh_probability=0.25, capacity=100, minimum=10, max_tries=4000)
     source.fill()
     for _ in range(100):
         assert len(source.draw(8)) == 8

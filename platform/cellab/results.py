@@ -170,9 +170,13 @@ def rank(study: Study, results: pl.DataFrame, trials: dict[tuple[str, int], dict
     reference = "truth" if study.data_has_truth else "given"
     entries = [_arm_entry(study, arm, results, trials, reference) for arm in study.arms]
     order = [ablation.rank_by, *(name for name in METRIC_NAMES if name != ablation.rank_by)]
-    entries.sort(key=lambda entry: [-entry["validation"].get(name, {"mean": -1})["mean"] for name in order])
-    for place, entry in enumerate(entries, start=1):
-        entry["rank"] = place if entry["validation"] else None
+    scores = {
+        entry["arm"]: [entry["validation"].get(name, {"mean": -1})["mean"] for name in order] for entry in entries
+    }
+    entries.sort(key=lambda entry: scores[entry["arm"]], reverse=True)
+    for entry in entries:  # arms that tie in everything share a rank
+        better = sum(scores[other["arm"]] > scores[entry["arm"]] for other in entries)
+        entry["rank"] = better + 1 if entry["validation"] else None
     return {
         "study": study.name,
         "question": ablation.question,

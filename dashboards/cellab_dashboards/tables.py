@@ -101,6 +101,7 @@ def _counter_rows(pooled: pl.DataFrame) -> Iterator[Row]:
         yield {
             **row,
             "acceptance": f"{row['accepted'] / labelled:.0%}" if labelled else DASH,
+            "dry": row["accepted"] == 0,
             "dice_accepted": DASH if row["dice_accepted"] is None else f"{row['dice_accepted']:.3f}",
             "dice_rejected": DASH if row["dice_rejected"] is None else f"{row['dice_rejected']:.3f}",
         }

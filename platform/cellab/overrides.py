@@ -12,7 +12,6 @@ from hydra.errors import HydraException
 from cellab.errors import ConfigError
 from cellab.names import did_you_mean
 
-
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # a word that Hydra's grammar does not take for a number
 WORDS = {"null", "true", "false", "nan", "inf"}  # nor for a value of another type
 

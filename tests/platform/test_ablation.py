@@ -96,7 +96,7 @@ def test_an_unknown_key_of_a_factor(folder):
 
 
 def test_unknown_ablations_and_folders(folder, tmp_path):
-    with pytest.raises(ConfigError, match="there is no ablation 'god' .* did you mean 'good'"):
+    with pytest.raises(ConfigError, match=r"there is no ablation 'god' .* did you mean 'good'"):
         find("god", folder)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"there are no ablations in .*empty.*--ablations DIR"):

@@ -180,15 +180,22 @@ def _generated(
 
 
 class _Mixture:
-    """Batches whose pairs come from each source with its share."""
+    """Batches whose pairs come from each source with its share; a dry source's share goes to the others.
+
+    Without any that gives pairs all come from the given masks.
+    """
 
     def __init__(self, request: dict[str, Any], crops: CropSource, sources: Sources, stream: torch.Generator) -> None:
         self.crops = crops
         self.sources = sources
         self.stream = stream
         self.threshold = request["labelled_prominence"]
-        shares = request["shares"]
-        self.shares = torch.tensor([shares["labelled"], shares["pseudo"], shares["generated"]])
+        shares = {"labelled": "labelled", "real": "pseudo", "generated": "generated"}
+        wet = [request["shares"][share] * self._gives(name) for name, share in shares.items()]
+        self.shares = torch.tensor(wet if sum(wet) > 0 else [1.0, 0.0, 0.0])
+
+    def _gives(self, name: str) -> bool:
+        return name == "labelled" or (name in self.sources and not self.sources[name].is_dry)
 
     def draw(self, count: int) -> Batch:
         chosen = torch.multinomial(self.shares, count, replacement=True, generator=self.stream)

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cellab.errors import CellabError
 from cellab.settings import PseudoLabels
 from cellab.training.crops import Crops
 
@@ -164,23 +163,19 @@ class PseudoLabelSource:
         self.overlap = {f"{fate}_{part}": 0 for fate in ("accepted", "rejected") for part in ("hit", "either")}
         self.thresholds: list[float] = []
 
-    def fill(self, progress: Callable[[int, int], None] = lambda _done, _wanted: None) -> None:
-        """Fills the buffer to its minimum.
+    @property
+    def is_dry(self) -> bool:
+        """Whether not one pair was accepted when the buffer was to be filled: there is nothing to draw."""
+        return len(self.buffer) == 0
 
-        Raises:
-            CellabError: not one pair was accepted.
-        """
+    def fill(self, progress: Callable[[int, int], None] = lambda _done, _wanted: None) -> None:
+        """Fills the buffer to its minimum, or with what was accepted before giving up, which is counted."""
         while len(self.buffer) < self.settings.minimum:
             pair = self._new_pair()
-            if pair is None:  # counted; what there is must do
+            if pair is None:
                 break
             self.buffer.push(pair)
             progress(len(self.buffer), self.settings.minimum)
-        if len(self.buffer) == 0:
-            raise CellabError(
-                f"of {self.counters['tried']} crops none became a pseudo-label ({self.counters}): "
-                "relax acceptance or prominence_schedule.pseudo_labels, or raise pseudo_labels.max_tries."
-            )
 
     def draw(self, count: int) -> list[Batch]:
         """`count` pairs: new ones with the refresh probability, else kept ones."""

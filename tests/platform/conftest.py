@@ -1,0 +1,31 @@
+"""Studies at smoke scale for the engine's tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cellab.ablation import Ablation
+from cellab.study import Study, build_study
+
+FEWER = ["training.steps=2", "members=1", "acceptance=none", "evaluation.train_frames=2", "gan.steps=2"]
+
+
+@pytest.fixture
+def study(phantom: Path) -> Callable[..., Study]:
+    """Makes a small one-factor study: `study("gan_loss", ["wgan", "ns"], "more=overrides", seeds=[0])`."""
+
+    def make(factor: str, values: list[object], *overrides: str, seeds: tuple[int, ...] = (0,)) -> Study:
+        ablation = Ablation(
+            name="small",
+            question="Does it run?",
+            design="one_factor",
+            baseline={factor: values[0]},
+            factors={factor: list(values)},
+            seeds=list(seeds),
+            rank_by="dice",
+            overrides=[f"data.path={phantom}", "scale=smoke", *FEWER, *overrides],
+        )
+        return build_study("small", ablation)
+
+    return make

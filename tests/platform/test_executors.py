@@ -1,0 +1,218 @@
+"""Running studies: the same bytes inline and on Ray, whatever the order; sharing, resuming, diverging, failing."""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from cellab import stages
+from cellab.executors import inline, on_ray
+from cellab.executors.inline import InlineRunner
+from cellab.executors.monitor import Monitor
+from cellab.results import write_results
+from cellab.stage import Outcome
+from cellab.store import Store
+from cellab.study import plan
+
+
+def content(store: Store) -> dict[str, str]:
+    """The digest of every file of every entry."""
+    root = Path(store.root)
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def run_inline(study, folder: Path) -> Store:
+    store = Store(str(folder))
+    endings = inline.run_study(study, store, Monitor.of(study.stages.values(), 1))
+    assert {ending.status for ending in endings.values()} == {"completed"}
+    return store
+
+
+def test_inline_and_ray_leave_the_same_bytes(study, tmp_path, ray_cluster):
+    made = study("gan_loss", ["ns_gp", "wgan"], "members=2", seeds=(0, 1))
+    one = run_inline(made, tmp_path / "inline")
+    two = Store(str(tmp_path / "ray"))
+    endings = on_ray.run_study(made, two, tmp_path / "logs")
+    assert {ending.status for ending in endings.values()} == {"completed"}
+    assert content(one) == content(two)
+    assert set(endings) == {(arm.name, seed) for arm in made.arms for seed in (0, 1)}
+    assert two.stored(list(made.stages)) == set(made.stages), "each distinct stage, and no other"
+
+
+def test_the_order_of_execution_changes_nothing(study, tmp_path):
+    made = study("unet.width", [4, 5])
+    one = run_inline(made, tmp_path / "one")
+    two = Store(str(tmp_path / "two"))
+    runner = InlineRunner(two, made.data_path, Monitor.of(made.stages.values(), 1))
+    for trial in reversed(made.trials):
+        runner.start(trial.lineage)
+        for generation in reversed(trial.lineage.generations):
+            for key in (generation.evaluation, *reversed(generation.members)):
+                runner.wait(key)
+    assert content(one) == content(two)
+
+
+def test_a_second_run_computes_nothing(study, tmp_path, monkeypatch):
+    made = study("gan_loss", ["ns", "wgan"])
+    store = run_inline(made, tmp_path)
+    before = content(store)
+    monkeypatch.setattr(stages, "run", lambda *_: pytest.fail("a stored stage was run again"))
+    monitor = Monitor.of(made.stages.values(), 1)
+    inline.run_study(made, store, monitor)
+    assert content(store) == before
+    assert {ended.how for ended in monitor.snapshot().ended} == {"reused"}
+    stored = plan(made, store)["stages"]
+    assert all(count["stored"] == count["distinct"] for count in stored.values())
+
+
+def test_a_damaged_entry_is_computed_again(study, tmp_path):
+    made = study("gan_loss", ["ns"])
+    store = run_inline(made, tmp_path)
+    before = content(store)
+    victim = store.fetch(made.trials[0].lineage.generations[0].members[0]) / "unet.safetensors"
+    victim.write_bytes(victim.read_bytes()[:-4] + b"oops")
+    assert content(store) != before
+    run_inline(made, tmp_path)
+    assert content(store) == before
+
+
+class Stopped(BaseException):
+    """What a test throws where a user would kill."""
+
+
+@pytest.mark.parametrize("kind", ["train_gan", "train_member"])
+def test_a_stage_that_goes_on_from_its_checkpoint_ends_with_the_same_bytes(study, tmp_path, kind):
+    overrides = ["training.steps=6", "gan.steps=6", "acceptance=running_mean"]
+    made = study("gan_loss", ["ns_gp"], *overrides)
+    whole = run_inline(made, tmp_path / "whole")
+    stage = [stage for stage in made.stages.values() if stage.kind == kind][-1]
+    store = Store(str(tmp_path / "stopped"))
+    runner = InlineRunner(store, made.data_path, Monitor.of(made.stages.values(), 1))
+    runner.start(made.trials[0].lineage)
+    for key in stage.needs:
+        runner.wait(key)
+
+    def stop_late(step: int, steps: int) -> None:
+        if step == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        stages.run(stage, store, made.data_path, stop_late, checkpoint_seconds=0.0)
+    assert not store.has(stage.key)
+    assert store.read_checkpoint(stage.key) is not None
+
+    steps = []
+    stages.run(stage, store, made.data_path, lambda step, _: steps.append(step), checkpoint_seconds=0.0)
+    assert steps[0] == 4, "it went on from step 3"
+    assert store.read_checkpoint(stage.key) is None
+    kept = {name: digest for name, digest in content(store).items() if stage.key in name}
+    assert kept
+    assert kept.items() <= content(whole).items()
+
+
+def test_code_or_data_that_changed_in_mid_study_is_noticed(study, tmp_path, phantom, monkeypatch):
+    from dataclasses import replace
+
+    from cellab.errors import CellabError, DataError
+
+    stage = study("gan_loss", ["ns"]).trials[0].lineage.stages[0]
+    store = Store(str(tmp_path))
+    with pytest.raises(CellabError, match="the code changed while the study ran"):
+        stages.run(replace(stage, request={**stage.request, "code": "0"}), store, phantom, lambda *_: None)
+    other = {**stage.request, "data": {**stage.request["data"], "digest": "0"}}
+    with pytest.raises(DataError, match=r"phantom\.h5 changed while the study ran"):
+        stages.run(replace(stage, request=other), store, phantom, lambda *_: None)
+    assert content(store) == {}
+
+
+def test_a_member_that_diverges_ends_its_trial_and_no_other(study, tmp_path, ray_cluster):
+    made = study("training.optimiser.lr", [0.001, 1e30], "training.learning_rate_schedule=null", "training.steps=5")
+    store = Store(str(tmp_path / "store"))
+    endings = on_ray.run_study(made, store, tmp_path / "logs")
+    assert [ending.status for ending in endings.values()] == ["completed", "diverged"], endings
+    results = write_results(made, store, endings, tmp_path)
+    import json
+
+    arms = {arm["arm"]: arm for arm in json.loads((tmp_path / "arms.json").read_text())["arms"]}
+    diverged = arms["training.optimiser.lr=1e+30"]
+    assert diverged["rank"] is None
+    assert (diverged["completed"], diverged["diverged"]) == (0, 1)
+    trial = diverged["trials"][0]
+    assert trial["status"] == "diverged"
+    assert trial["stage"] == "gen 0 member 0"
+    assert 1 <= trial["step"] <= 5
+    assert arms["training.optimiser.lr=0.001"]["rank"] == 1
+    assert set(results["arm"]) == {"training.optimiser.lr=0.001"}
+
+
+def test_a_gan_that_diverges(study, tmp_path):
+    made = study("gan_loss.optimiser.lr", [1e38], "gan.steps=6")
+    store = Store(str(tmp_path))
+    endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
+    (ending,) = endings.values()
+    assert ending.status == "diverged"
+    assert "step" in str(ending.message)
+    outcome: Outcome = store.outcome(made.trials[0].lineage.gan)
+    assert outcome.diverged
+    assert outcome.diverged["step"] >= 1
+    monitor = Monitor.of(made.stages.values(), 1)
+    inline.run_study(made, store, monitor)
+    assert "finished" not in {ended.how for ended in monitor.snapshot().ended}, "a divergence is a result: it is reused"
+
+
+def test_a_trial_that_fails_leaves_the_others(study, tmp_path, ray_cluster):
+    made = study("prominence_schedule.labelled", [0.05, 1.0], "training.max_tries=50")
+    endings = on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs")
+    good, bad = endings.values()
+    assert good.status == "completed"
+    assert bad.status == "failed"
+    assert "lower prominence_schedule" in bad.message
+
+
+def test_results_have_every_metric_of_every_generation(study, tmp_path):
+    made = study("gan_loss", ["ns", "wgan"], seeds=(0, 1))
+    store = run_inline(made, tmp_path / "store")
+    results = write_results(made, store, {}, tmp_path)
+    assert results.columns == ["arm", "seed", "generation", "split", "reference", "average", "metric", "value"]
+    assert results.equals(pl.read_parquet(tmp_path / "results.parquet"))
+    assert set(results["arm"]) == {"gan_loss=ns", "gan_loss=wgan"}
+    assert set(results["generation"]) == {0, 1}
+    assert set(results["split"]) == {"train", "validation", "test"}
+    one = results.filter(
+        (pl.col("split") == "test") & (pl.col("reference") == "truth") & (pl.col("average") == "micro")
+    )
+    assert {"dice", "jaccard", "precision", "recall"} <= set(one["metric"])
+    assert (
+        not results.select("arm", "seed", "generation", "split", "reference", "average", "metric").is_duplicated().any()
+    )
+    assert results["value"].is_between(0, 1).all()
+    hidden = results.filter(pl.col("metric") == "hidden_recall")
+    assert set(hidden["reference"]) == {"truth"}
+    assert "train" in set(hidden["split"])
+    counters = pl.read_parquet(tmp_path / "pseudo_labels.parquet")
+    assert set(counters["source"]) == {"real", "generated"}
+    assert set(counters["generation"]) == {1}
+    left = counters["tried"] - sum(
+        counters[name] for name in ("rejected_by_prominence", "rejected_by_entropy", "rejected_as_empty", "accepted")
+    )
+    assert (left == 0).all()
+
+
+def test_more_threads_than_the_cluster_has(study, tmp_path, ray_cluster):
+    from cellab.errors import CellabError
+
+    made = study("gan_loss", ["ns"], "resources.threads=64")
+    with pytest.raises(CellabError, match=r"resources\.threads: 64 are more than the \d+ CPUs"):
+        on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs")
+
+
+def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(study, tmp_path):
+    """A gate that never accepts leaves the given masks; the counters say so."""
+    made = study("acceptance.inertia", [0.999999], "acceptance=running_mean", "pseudo_labels.max_tries=16")
+    store = run_inline(made, tmp_path / "store")
+    write_results(made, store, {}, tmp_path)
+    counters = pl.read_parquet(tmp_path / "pseudo_labels.parquet")
+    assert set(counters["accepted"]) == {0}
+    assert set(counters["gave_up"]) == {1}

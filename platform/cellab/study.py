@@ -94,7 +94,8 @@ def build_study(name: str, ablation: Ablation) -> Study:
 
 
 def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    configs, mistakes = {}, {}
+    configs: dict[str, dict[str, Any]] = {}
+    mistakes: dict[str, list[str]] = {arm.name: [] for arm in arms}
     for arm in arms:
         try:
             configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])

@@ -34,6 +34,7 @@ StudyName = Annotated[str | None, typer.Option("--name", help="The study's folde
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
+PIPED_WIDTH = 140  # columns of a table that goes to a file
 
 
 def plan(
@@ -145,9 +146,11 @@ def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -
     from cellab.run import run_study
 
     notices, console = Console(stderr=True), Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
     folder = runs / study.name
     ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, notices)
-    console.print(ranking_table(ranking))
+    console.print(ranking_table(ranking, console.width))
     console.print(f"report: [bold]{folder / 'report.html'}[/]", soft_wrap=True)
     _raise_if_nothing_completed(ranking)
 

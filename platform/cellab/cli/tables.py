@@ -9,6 +9,9 @@ from rich.text import Text
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.study import Study
 
+WIDE = 140  # columns
+NARROW = 90
+
 
 def plan_table(planned: dict[str, Any], study: Study) -> Group:
     """Arms, seeds and stages of a plan."""
@@ -35,37 +38,42 @@ def plan_table(planned: dict[str, Any], study: Study) -> Group:
     return Group(head, arms, Text(), stages, Text(saving))
 
 
-def ranking_table(ranking: dict[str, Any]) -> Group:
-    """The arms by rank: validation ranks, test is shown."""
+def ranking_table(ranking: dict[str, Any], width: int) -> Group:
+    """The arms by rank: validation ranks, test is shown, what does not fit a narrow terminal left out."""
+    spread = width >= WIDE
+    several = len(ranking["arms"]) > 1
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
-    table.add_column("arm")
+    table.add_column("arm", no_wrap=True)
     table.add_column("trials", justify="right")
-    table.add_column(f"validation {ranking['rank_by']}", justify="right")
-    for metric in METRIC_NAMES:
-        table.add_column(f"test {metric}", justify="right")
+    table.add_column(f"validation\n{ranking['rank_by']}", justify="right")
+    metrics = [name for name in METRIC_NAMES if width >= NARROW or name != "jaccard"]
+    for metric in metrics:
+        table.add_column(f"test\n{metric}", justify="right")
     hidden = any("hidden_recall" in arm["test"] for arm in ranking["arms"])
     if hidden:
-        table.add_column("train hidden recall", justify="right")
+        table.add_column("hidden\nrecall", justify="right")
     for arm in ranking["arms"]:
-        cells = [_summary(arm["test"], metric) for metric in METRIC_NAMES]
-        cells += [_summary(arm["test"], "hidden_recall")] if hidden else []
-        name = arm["arm"] + (" (baseline)" if arm["baseline"] and len(ranking["arms"]) > 1 else "")
+        cells = [_summary(arm["test"], metric, spread) for metric in metrics]
+        cells += [_summary(arm["test"], "hidden_recall", spread)] if hidden else []
+        name = arm["arm"] + (" *" if arm["baseline"] and several else "")
         rank = "–" if arm["rank"] is None else str(arm["rank"])
-        table.add_row(rank, name, _trials(arm), _summary(arm["validation"], ranking["rank_by"]), *cells)
+        table.add_row(rank, name, _trials(arm), _summary(arm["validation"], ranking["rank_by"], spread), *cells)
     against = "the truth" if ranking["rank_reference"] == "truth" else "the given masks"
     head = Text.assemble(
         (f"\n{ranking['question']}\n", "italic"),
-        f"Generation {ranking['generation']} against {against}, micro-averaged, mean ± SD over seeds; "
-        f"ranked by validation {ranking['rank_by']}.\n",
+        f"Generation {ranking['generation']} against {against}, micro-averaged, mean{' ± SD' if spread else ''} over "
+        f"seeds; ranked by validation {ranking['rank_by']}."
+        + (" Hidden recall: of hidden objects in training frames.\n" if hidden else "\n"),
     )
-    return Group(head, table, *_troubles(ranking))
+    note = [Text("* baseline", style="dim")] if several else []
+    return Group(head, table, *note, *_troubles(ranking))
 
 
-def _summary(summaries: dict[str, Any], metric: str) -> str:
+def _summary(summaries: dict[str, Any], metric: str, with_spread: bool) -> str:
     if metric not in summaries:
         return "–"
-    spread = summaries[metric]["sd"]
+    spread = summaries[metric]["sd"] if with_spread else None
     return f"{summaries[metric]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import polars as pl
 import yaml
 
@@ -72,8 +73,7 @@ def read_study(folder: Path) -> StudyFiles:
         results=_read(folder / "results.parquet", pl.read_parquet),
         counters=_read(folder / "pseudo_labels.parquet", pl.read_parquet),
     )
-    if not files.images.is_file():
-        raise CellabError(f"{files.images} is missing: run the study again, finished stages are reused.")
+    _read(files.images, lambda path: h5py.File(path).close())
     return files
 
 

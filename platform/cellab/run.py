@@ -74,6 +74,7 @@ def _execute(
 
     from cellab.executors import on_ray
 
+    console.print("Starting Ray ..." if address is None else f"Joining Ray at {address} ...", style="dim")
     disconnect = on_ray.connect(address)
     try:
         with Display(console) as display:

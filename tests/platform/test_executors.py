@@ -1,10 +1,12 @@
 """Running studies: the same bytes inline and on Ray, whatever the order; sharing, resuming, diverging, failing."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import polars as pl
 import pytest
+import ray
 
 from cellab import stages
 from cellab.executors import inline, on_ray
@@ -216,3 +218,22 @@ def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(s
     counters = pl.read_parquet(tmp_path / "pseudo_labels.parquet")
     assert set(counters["accepted"]) == {0}
     assert set(counters["gave_up"]) == {1}
+
+
+def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
+    """Two CPUs hold two stages, and the trials' drivers besides."""
+    made = study("gan_loss", ["ns", "wgan"], "members=2", "training.steps=40", seeds=(0, 1))
+    seen = []
+
+    def watch(look):
+        def poll():
+            while not done.is_set():
+                seen.append(len(look().running))
+
+        thread = threading.Thread(target=poll, daemon=True)
+        thread.start()
+
+    done = threading.Event()
+    on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", watch)
+    done.set()
+    assert max(seen) == min(2, int(ray.cluster_resources()["CPU"]))

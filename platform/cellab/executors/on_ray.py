@@ -26,6 +26,8 @@ Endings = dict[tuple[str, int], Ending]
 
 PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
+DRIVER_CPUS = 0.001  # of a trial's light driver
+DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
 OBJECT_STORE_BYTES = 256 * 2**20  # only requests and metrics go through it
 
 
@@ -64,7 +66,7 @@ class Broker:
         self.store.discard(stage.key)
         task = run_stage.options(
             name=stage.label,
-            num_cpus=stage.threads,
+            num_cpus=stage.threads - DRIVERS_SHARE,
             num_gpus=stage.gpu_share if stage.device == "cuda" else 0,
             scheduling_strategy="DEFAULT",
         )
@@ -176,7 +178,9 @@ def connect(address: str | None, temporary: str | None = None) -> Callable[[], N
             include_dashboard=False,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            object_store_memory=OBJECT_STORE_BYTES,
+            object_store_memory=DRIVER_CPUS = 0.001  # of a trial's light driver
+DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
+OBJECT_STORE_BYTES,
             _temp_dir=temporary,
         )
     return ray.shutdown
@@ -247,7 +251,7 @@ def _tune(study: Study, broker: Any, logs: Path, slots: int) -> Endings:
     lineages = {(trial.arm.name, trial.seed): trial.lineage for trial in study.trials}
     trainable = tune.with_resources(
         tune.with_parameters(_trainable, lineages=lineages, broker=broker),
-        tune.PlacementGroupFactory([{"CPU": 0.001}]),
+        tune.PlacementGroupFactory([{"CPU": DRIVER_CPUS}]),
     )
     tuner = tune.Tuner(
         trainable,

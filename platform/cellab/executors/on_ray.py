@@ -178,9 +178,7 @@ def connect(address: str | None, temporary: str | None = None) -> Callable[[], N
             include_dashboard=False,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            object_store_memory=DRIVER_CPUS = 0.001  # of a trial's light driver
-DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
-OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=temporary,
         )
     return ray.shutdown

@@ -63,12 +63,14 @@ def synth(
     scales: Scales = "1.0,0.5",
     fractions: Fractions = "0.6,0.15,0.25",
     gap: Gap = None,
-    coverage: Annotated[float, typer.Option(help="Share of the volume that cells fill.")] = 0.36,
+    coverage: Annotated[float, typer.Option(help="Share of the volume that cells fill, at most 0.5.")] = 0.36,
     noise: Annotated[float, typer.Option(help="Standard deviation of the noise, grey values of 255.")] = 13.0,
     blur: Annotated[float, typer.Option(help="Standard deviation of the blur, pixels.")] = 0.65,
     never_labelled: Annotated[float, typer.Option(help="Share of the cells that are never labelled.")] = 0.25,
     gaps: Annotated[float, typer.Option(help="Share of the other cells unlabelled for a run of frames.")] = 0.25,
-    stale: Annotated[float, typer.Option(help="Share of the frames whose mask is that of an earlier frame.")] = 0.1,
+    stale: Annotated[
+        float, typer.Option(help="Share of the labelled cells whose mask persists for a run of frames.")
+    ] = 0.15,
     unannotated: Annotated[float, typer.Option(help="Share of the frames without a mask.")] = 0.05,
     elsewhere: Annotated[float, typer.Option(help="Factor on these four rates in validation and test frames.")] = 0.1,
     force: Force = False,
@@ -97,9 +99,9 @@ def synth(
     faults = provenance["label_faults"]["train"]
     _done(
         f"{out}: {frames} sections of {size} × {size} pixels. Of {faults['cells']} cells in the {faults['frames']} "
-        f"training frames {faults['never_labelled_cells']} are never labelled and {faults['cells_with_gaps']} not for "
-        f"a run of frames; {faults['stale_frames']} masks are stale and {faults['unannotated_frames']} missing. "
-        "The truth is complete."
+        f"training frames {faults['never_labelled_cells']} are never labelled, {faults['cells_with_gaps']} not for a "
+        f"run of frames, and the masks of {faults['stale_cells']} are stale for a run of frames; "
+        f"{faults['unannotated_frames']} frames have no mask. The truth is complete."
     )
 
 

@@ -1,11 +1,11 @@
-"""The paper's label faults: cells never labelled or not for runs of frames, stale masks, frames without one."""
+"""The paper's label faults: cells never labelled or not for runs of frames, stale cells, frames without mask."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from cellab.data.dataset import SPLITS
-from cellab.data.splitting import runs
+from cellab.data.phantom import check_range
 from cellab.errors import DataError
 
 
@@ -17,27 +17,34 @@ class FaultRates:
         never_labelled: share of the cells that have no label in any frame.
         gaps: share of the other cells that lack their label for a run of frames.
         gap_frames: shortest and longest such run.
-        stale: share of the frames whose mask is that of an earlier frame, though the image has moved on.
-        stale_frames: shortest and longest run of stale masks after the frame that they show.
+        stale: share of the labelled cells whose mask persists unchanged for a run of frames, though the image moves on.
+        stale_frames: shortest and longest such run, after the frame whose outline persists.
         unannotated: share of the frames that have no mask.
         elsewhere: factor on all rates in validation and test frames, whose masks have fewer faults.
 
     Raises:
-        DataError: a rate is not from 0 to 1.
+        DataError: a rate is not from 0 to 1, or a run's lengths are not two ascending whole numbers.
     """
 
     never_labelled: float = 0.25
     gaps: float = 0.25
     gap_frames: tuple[int, int] = (3, 10)
-    stale: float = 0.1
+    stale: float = 0.15
     stale_frames: tuple[int, int] = (2, 4)
     unannotated: float = 0.05
     elsewhere: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("never_labelled", "gaps", "stale", "unannotated", "elsewhere"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise DataError(f"{name.replace('_', '-')} {getattr(self, name)}: give a rate from 0 to 1.")
+            check_range(name.replace("_", "-"), getattr(self, name), 0, 1)
+        for name in ("gap_frames", "stale_frames"):
+            lengths = getattr(self, name)
+            whole = len(lengths) == 2 and all(isinstance(length, int) for length in lengths)
+            if not whole or not 1 <= lengths[0] <= lengths[1]:
+                raise DataError(
+                    f"{name.replace('_', '-')} {lengths}: give the shortest and the longest run, "
+                    "two whole numbers of frames, 1 or more."
+                )
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class LabelFaults:
 
     Args:
         unlabelled: (N, cells + 1) bool: cells (by id) whose label a frame lacks.
-        shown: (N,) the frame whose labels a frame's mask shows: itself, or an earlier one if the mask is stale.
+        shown: (N, cells + 1) the frame whose outline of a cell a frame's mask shows: itself, or an earlier one (stale).
         annotated: (N,) bool: whether a frame has a mask at all.
         summary: for each split how many cells and frames have which fault.
     """
@@ -68,7 +75,7 @@ def draw_faults(rng: np.random.Generator, present: np.ndarray, split: np.ndarray
     """
     faults = LabelFaults(
         unlabelled=np.zeros_like(present),
-        shown=np.arange(len(present)),
+        shown=np.tile(np.arange(len(present))[:, None], present.shape[1]),
         annotated=np.ones(len(present), bool),
         summary={},
     )
@@ -81,15 +88,18 @@ def draw_faults(rng: np.random.Generator, present: np.ndarray, split: np.ndarray
         faults.unlabelled[np.ix_(frames, never)] = True
         others = seen[len(never) :]
         with_gaps = _draw_gaps(rng, present, frames, others, factor * rates.gaps, rates.gap_frames, faults)
-        stale = _draw_stale(rng, frames, round(factor * rates.stale * len(frames)), rates.stale_frames, faults)
-        missing = _draw_unannotated(rng, frames, round(factor * rates.unannotated * len(frames)), faults)
+        missing = rng.permutation(frames)[: round(factor * rates.unannotated * len(frames))]
+        faults.annotated[missing] = False
+        with_masks = np.setdiff1d(frames, missing)
+        stale = _draw_stale(rng, present, with_masks, others, factor * rates.stale, rates.stale_frames, faults)
         faults.summary[name] = {
             "frames": len(frames),
             "cells": len(seen),
             "never_labelled_cells": len(never),
             "cells_with_gaps": with_gaps,
-            "stale_frames": stale,
-            "unannotated_frames": missing,
+            "stale_cells": stale,
+            "stale_cell_masks": int((faults.shown[frames] != frames[:, None]).sum()),
+            "unannotated_frames": len(missing),
         }
     return faults
 
@@ -116,29 +126,25 @@ def _draw_gaps(
 
 
 def _draw_stale(
-    rng: np.random.Generator, frames: np.ndarray, count: int, lengths: tuple[int, int], faults: LabelFaults
+    rng: np.random.Generator,
+    present: np.ndarray,
+    frames: np.ndarray,
+    cells: np.ndarray,
+    rate: float,
+    lengths: tuple[int, int],
+    faults: LabelFaults,
 ) -> int:
-    """Lets masks persist for runs of frames, `count` of them in all where there is room."""
-    left = count
-    free = set(frames.tolist())  # neither stale nor shown by a stale one
-    for length in (*rng.integers(lengths[0], lengths[1] + 1, size=4 * count).tolist(), *[1] * count):
-        wanted = min(length, left)
-        starts = [
-            frame for run in runs(np.array(sorted(free))) for frame in run[: max(0, len(run) - wanted)].tolist()
-        ]  # each has `wanted` free frames after it
-        if not left or not starts:
-            break
-        start = int(rng.choice(starts))
-        faults.shown[start + 1 : start + 1 + wanted] = start
-        free -= set(range(start, start + 1 + wanted))
-        left -= wanted
-    return count - left
-
-
-def _draw_unannotated(rng: np.random.Generator, frames: np.ndarray, count: int, faults: LabelFaults) -> int:
-    """Takes the whole mask of some frames away, of none that has to do with stale masks."""
-    sources = faults.shown[faults.shown != np.arange(len(faults.shown))]
-    eligible = [int(f) for f in frames if faults.shown[f] == f and f not in sources]
-    chosen = rng.permutation(eligible)[:count].astype(int)
-    faults.annotated[chosen] = False
+    """Lets outlines of some cells persist, each for a run of frames with masks that do not lack the cell's label."""
+    usable = ~faults.unlabelled
+    usable[np.setdiff1d(np.arange(len(present)), frames)] = False
+    room = np.zeros(present.shape, int)  # how many usable frames follow
+    for frame in reversed(range(len(present) - 1)):
+        room[frame] = (room[frame + 1] + 1) * usable[frame + 1]
+    room *= usable & present
+    eligible = cells[room[:, cells].any(axis=0)]
+    chosen = rng.permutation(eligible)[: round(rate * len(eligible))].tolist()
+    for cell in chosen:
+        length = min(int(rng.integers(lengths[0], lengths[1] + 1)), int(room[:, cell].max()))
+        start = int(rng.choice(np.flatnonzero(room[:, cell] >= length)))
+        faults.shown[start + 1 : start + 1 + length, cell] = start
     return len(chosen)

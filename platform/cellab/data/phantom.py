@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from cellab.data.lattice_noise import LatticeNoise
+from cellab.errors import DataError
 
 FAR = 1e3  # pixels: the distance to what is not there
 
@@ -15,12 +16,15 @@ class Anatomy:
     """Sizes and numbers of what is in the volume; lengths in pixels of the largest scale.
 
     Args:
-        coverage: share of the volume that cells fill.
+        coverage: share of the volume that cells fill; thrown in clear of each other, more than half never fits.
         cell_radius: smallest and largest mean radius of a cell.
         section_thickness: depth from one frame to the next.
         process_diameter: of the thin processes between the cells.
         mitochondria: of a cell of mean size.
         mitochondria_outside: a thousand square pixels of tissue between cells, a hundred pixels of depth.
+
+    Raises:
+        DataError: a number that no tissue has.
     """
 
     coverage: float = 0.36
@@ -29,6 +33,34 @@ class Anatomy:
     process_diameter: float = 13.0
     mitochondria: int = 7
     mitochondria_outside: float = 0.35
+
+    def __post_init__(self) -> None:
+        check_range("coverage", self.coverage, 0, 0.5, above=True)
+        if len(self.cell_radius) != 2 or not 4 <= self.cell_radius[0] <= self.cell_radius[1] <= 500:
+            raise DataError(f"cell-radius {self.cell_radius}: give the smallest and the largest, from 4 to 500 pixels.")
+        check_range("section-thickness", self.section_thickness, 0, 100, "pixels", above=True)
+        check_range("process-diameter", self.process_diameter, 2, 500, "pixels")
+        check_range("mitochondria", self.mitochondria, 0, 1000)
+        check_range("mitochondria-outside", self.mitochondria_outside, 0, 100)
+
+
+def check_range(name: str, value: float, lowest: float, highest: float, unit: str = "", *, above: bool = False) -> None:
+    """Refuses a number out of range, NaN and infinity among them.
+
+    Args:
+        name: of the argument.
+        value: found.
+        lowest: allowed.
+        highest: allowed.
+        unit: of the value, for the message.
+        above: whether the lowest is itself out of range.
+
+    Raises:
+        DataError: it is out of range.
+    """
+    if not lowest <= value <= highest or (above and value == lowest):
+        span = f"more than {lowest}, at most {highest}" if above else f"from {lowest} to {highest}"
+        raise DataError(f"{name} {value}: give {span}{unit and ' '}{unit}.")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Splitting:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise DataError(f"split {self.method!r}: give blocks or random.")
-        if len(self.fractions) != 3 or min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+        if len(self.fractions) != 3 or min(self.fractions) < 0 or not abs(sum(self.fractions) - 1) <= 1e-6:
             raise DataError(
                 f"fractions {list(self.fractions)}: give three numbers for training, validation and test that sum "
                 "to 1, e.g. 0.6,0.15,0.25."

@@ -6,7 +6,16 @@ import numpy as np
 from scipy import ndimage
 
 from cellab.data.lattice_noise import LatticeNoise
-from cellab.data.phantom import FAR, Anatomy, Ellipsoids, Processes, place_cells, place_mitochondria, place_nuclei
+from cellab.data.phantom import (
+    FAR,
+    Anatomy,
+    Ellipsoids,
+    Processes,
+    check_range,
+    place_cells,
+    place_mitochondria,
+    place_nuclei,
+)
 
 
 @dataclass(frozen=True)
@@ -17,11 +26,19 @@ class Optics:
         blur: standard deviation of the point spread, pixels.
         noise: standard deviation of the detector's noise, grey values.
         drift: standard deviation of brightness and, in per cent, of contrast from section to section.
+
+    Raises:
+        DataError: a number that no microscope has.
     """
 
     blur: float = 0.65
     noise: float = 13.0
     drift: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_range("blur", self.blur, 0, 50, "pixels")
+        check_range("noise", self.noise, 0, 255, "grey values")
+        check_range("drift", self.drift, 0, 100, "grey values")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,13 @@ class Phantom:
 
     def __post_init__(self) -> None:
         check_scales(self.scales)
-        if self.size < 32:
-            raise DataError(f"size {self.size}: give at least 32 pixels, so that a cell fits.")
-        if self.n_frames < 3:
-            raise DataError(f"frames {self.n_frames}: give at least 3, for training, validation and test.")
-        if self.seed < 0:
-            raise DataError(f"seed {self.seed}: give a whole number, 0 or more.")
+        for name, value, lowest, why in (
+            ("size", self.size, 32, " pixels, so that a cell fits"),
+            ("frames", self.n_frames, 3, ", for training, validation and test"),
+            ("seed", self.seed, 0, ""),
+        ):
+            if not isinstance(value, int) or value < lowest:
+                raise DataError(f"{name} {value}: give a whole number, at least {lowest}{why}.")
 
 
 def synthesise(
@@ -78,9 +80,10 @@ def synthesise(
     tissue = Tissue(phantom.seed, phantom.n_frames, phantom.size, phantom.anatomy, phantom.optics)
     present = _presence(tissue)
     faults = draw_faults(np.random.default_rng([phantom.seed, 2]), present, split, phantom.faults)
-    labelled = (present & ~faults.unlabelled)[faults.shown].any(axis=1)
-    check_training_masks(str(path), split, faults.annotated, labelled)
+    is_labelled = np.take_along_axis(present & ~faults.unlabelled, faults.shown, axis=0)
+    check_training_masks(str(path), split, faults.annotated, np.asarray(is_labelled.any(axis=1)))
     provenance = _provenance(phantom, faults)
+    earlier = lru_cache(phantom.faults.stale_frames[1])(tissue.ids)
     with DatasetWriter(
         path,
         {scale: scaled_size((phantom.size, phantom.size), scale) for scale in phantom.scales},
@@ -94,7 +97,7 @@ def synthesise(
     ) as writer:
         for index in range(phantom.n_frames):
             frame, truth = tissue.section(index)
-            given = _given(tissue, truth, index, faults)
+            given = _given(truth, index, faults, earlier)
             writer.append(
                 f"section {index:04d}",
                 SPLITS[split[index]],
@@ -117,13 +120,25 @@ def _presence(tissue: Tissue) -> np.ndarray:
     return present
 
 
-def _given(tissue: Tissue, truth: np.ndarray, index: int, faults: LabelFaults) -> np.ndarray:
-    """The mask of a frame as a hurried annotator left it, (size, size) int32 ids."""
+def _given(truth: np.ndarray, index: int, faults: LabelFaults, earlier: Callable[[int], np.ndarray]) -> np.ndarray:
+    """The mask of a frame as a hurried annotator left it, (size, size) int32 ids.
+
+    Where cells overlap, a right outline wins over a stale one, and the more stale of two wins.
+
+    Args:
+        truth: (size, size) ids of the frame.
+        index: of the frame.
+        faults: of all frames.
+        earlier: gives the true ids of an earlier frame.
+    """
     if not faults.annotated[index]:
         return np.zeros_like(truth)
-    shown = int(faults.shown[index])
-    labels = truth if shown == index else tissue.ids(shown)
-    return np.where(faults.unlabelled[shown][labels], 0, labels)
+    shown = faults.shown[index]
+    given = np.where((faults.unlabelled[index] | (shown != index))[truth], 0, truth)
+    for source in np.unique(shown[shown != index]).tolist():
+        outlines = earlier(source)
+        given = np.where((given == 0) & (shown == source)[outlines], outlines, given)
+    return given
 
 
 def _provenance(phantom: Phantom, faults: LabelFaults) -> dict[str, Any]:

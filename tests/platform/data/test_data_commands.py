@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from cellab.__main__ import main
 from cellab.cli.data import app
 from cellab.data.dataset import Dataset
 from cellab.errors import DataError
@@ -113,6 +114,37 @@ def test_impossible_options_leave_no_file(
     with pytest.raises(DataError, match=said):
         run("import", tmp_path / "made.h5", *folders, *options)
     assert not list(tmp_path.glob("*.h5*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--noise", "nan"], "noise nan"),
+        (["--noise=-3"], "noise -3.0"),
+        (["--blur=-1"], "blur -1.0"),
+        (["--coverage", "2"], "coverage 2.0"),
+        (["--coverage=-1"], "coverage -1.0"),
+        (["--frames", "0"], "frames 0"),
+        (["--size", "3"], "size 3"),
+        (["--stale", "nan"], "stale nan"),
+    ],
+)
+def test_impossible_phantoms_exit_with_one_message(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["cellab", "data", "synth", str(tmp_path / "x.h5"), *options])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith(f"error: {said}: give ")
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verify_finds_changed_content(tmp_path: Path, folders: list[str | Path]) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from cellab.data.dataset import Dataset, check_trainable
-from cellab.data.label_faults import FaultRates
+from cellab.data.label_faults import FaultRates, LabelFaults
+from cellab.data.phantom import Anatomy
 from cellab.data.splitting import Splitting
-from cellab.data.staining import Tissue
-from cellab.data.synthetic import Phantom, synthesise
+from cellab.data.staining import Optics, Tissue
+from cellab.data.synthetic import Phantom, _given, synthesise
 from cellab.errors import DataError
 
 TINY = Phantom(n_frames=8, size=64)
@@ -88,10 +89,42 @@ def test_masks_lack_what_the_record_says(phantom_file: Path) -> None:
         assert recorded["unannotated_frames"] == (~data.annotated[train]).sum() > 0
         assert recorded["never_labelled_cells"] == round(0.25 * len(ids))
         assert len(ids - set(np.unique(given).tolist())) >= recorded["never_labelled_cells"] > 0
-        assert recorded["stale_frames"] == round(0.1 * len(train)) > 0
-        moved = [i for i in range(1, len(train)) if given[i].any() and (given[i] == given[i - 1]).all()]
-        assert len(moved) == recorded["stale_frames"]
-        assert all((truth[i] != truth[i - 1]).any() for i in moved)
+        moved = {
+            cell
+            for cell in ids
+            for g, t in zip(given == cell, truth == cell, strict=True)
+            if g.any() and (g != t).any()
+        }
+        assert len(moved) == recorded["stale_cells"] > 0
+
+
+def test_stale_cells_keep_their_outline_and_the_others_are_right(tmp_path: Path) -> None:
+    phantom = Phantom(n_frames=20, size=128, faults=replace(CLEAN, stale=0.5, stale_frames=(3, 3)))
+    recorded = synthesise(tmp_path / "x.h5", phantom)["label_faults"]["train"]
+    with Dataset.open(tmp_path / "x.h5") as data:
+        train = data.indices("train")
+        given, truth = data.instances_of(1.0, train), data.instances_of(1.0, train, truth=True)
+    cells = np.unique(truth)[1:]
+    wrong = {int(c): np.flatnonzero(((given == c) != (truth == c)).any((1, 2))) for c in cells}
+    stale = {cell: frames for cell, frames in wrong.items() if len(frames)}
+    assert len(stale) == recorded["stale_cells"] == round(0.5 * len(cells))
+    assert sum(map(len, stale.values())) == recorded["stale_cell_masks"]
+    for cell, frames in stale.items():
+        assert len(frames) <= 3
+        old = truth[frames[0] - 1] == cell
+        assert old.any()
+        for frame in frames:
+            covered = (given[frame] > 0) & (given[frame] != cell)
+            np.testing.assert_array_equal(given[frame] == cell, old & ~covered)
+
+
+def test_a_right_outline_wins_over_a_stale_one() -> None:
+    truth = np.array([[0, 1, 2, 2]])
+    before = np.array([[1, 1, 1, 0]])
+    faults = LabelFaults(np.zeros((2, 3), bool), np.array([[0, 0, 0], [1, 0, 1]]), np.ones(2, bool), {})
+    np.testing.assert_array_equal(_given(truth, 1, faults, {0: before}.__getitem__), [[1, 1, 2, 2]])
+    gone = LabelFaults(np.array([[False] * 3, [False, False, True]]), faults.shown, np.ones(2, bool), {})
+    np.testing.assert_array_equal(_given(truth, 1, gone, {0: before}.__getitem__), [[1, 1, 1, 0]])
 
 
 def test_each_fault_has_its_rate(tmp_path: Path) -> None:
@@ -113,8 +146,10 @@ def test_blocks_are_apart(phantom_file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"size": 8}, "at least 32 pixels"),
-        ({"n_frames": 2}, "at least 3"),
+        ({"size": 8}, "size 8: give a whole number, at least 32 pixels"),
+        ({"size": float("nan")}, "size nan"),
+        ({"n_frames": 2}, "frames 2: give a whole number, at least 3"),
+        ({"n_frames": 8.5}, "frames 8.5"),
         ({"seed": -1}, "seed -1"),
         ({"scales": (1.0, 3.0)}, "at most 1"),
     ],
@@ -122,6 +157,45 @@ def test_blocks_are_apart(phantom_file: Path) -> None:
 def test_impossible_phantoms(change: dict[str, object], said: str) -> None:
     with pytest.raises(DataError, match=said):
         replace(TINY, **change)  # type: ignore[arg-type]
+
+
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "values", "allowed"),
+    [
+        (Anatomy, "coverage", (0, -1, 2, NAN, INFINITE), "more than 0, at most 0.5"),
+        (Anatomy, "cell_radius", ((0, 9), (-5, 9), (30, 15), (NAN, 20), (20, NAN), (20, INFINITE)), "4 to 500 pixels"),
+        (Anatomy, "section_thickness", (0, -2, NAN, INFINITE), "more than 0, at most 100 pixels"),
+        (Anatomy, "process_diameter", (0, -3, NAN, INFINITE), "from 2 to 500 pixels"),
+        (Anatomy, "mitochondria", (-1, NAN, INFINITE), "from 0 to 1000"),
+        (Anatomy, "mitochondria_outside", (-1, NAN, INFINITE), "from 0 to 100"),
+        (Optics, "blur", (-1, NAN, INFINITE), "from 0 to 50 pixels"),
+        (Optics, "noise", (-3, NAN, INFINITE), "from 0 to 255 grey values"),
+        (Optics, "drift", (-1, NAN, INFINITE), "from 0 to 100"),
+    ],
+)
+def test_impossible_tissue_and_optics(
+    of: type[Anatomy | Optics], name: str, values: tuple[object, ...], allowed: str
+) -> None:
+    for value in values:
+        with pytest.raises(DataError) as caught:
+            of(**{name: value})
+        assert str(caught.value).startswith(f"{name.replace('_', '-')} {value}: give ")
+        assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("anatomy", "optics"),
+    [
+        (Anatomy(coverage=0.5, section_thickness=100, process_diameter=500), Optics(0, 0, 0)),
+        (Anatomy(cell_radius=(4, 4), process_diameter=2, mitochondria=0), Optics(50, 255, 100)),
+    ],
+)
+def test_the_limits_themselves_can_be_drawn(anatomy: Anatomy, optics: Optics) -> None:
+    frame, ids = Tissue(0, 3, 32, anatomy, optics).section(1)
+    assert frame.shape == ids.shape == (32, 32)
 
 
 @pytest.mark.parametrize(

@@ -273,7 +273,7 @@ def test_a_cluster_that_does_not_answer(cellab, phantom, tmp_path):
     assert not (tmp_path / "runs" / "gan_loss" / "results.parquet").exists()
 
 
-SLOW = ("scale=smoke", "training.steps=80", "members=1", "acceptance=none", "evaluation.train_frames=2", "seeds=[0]")
+SLOW = ("scale=smoke", "training.steps=30", "members=1", "acceptance=none", "evaluation.train_frames=2", "seeds=[0]")
 
 
 def stored(folder: Path) -> int:

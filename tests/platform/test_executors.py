@@ -1,5 +1,6 @@
 """Running studies: the same bytes inline and on Ray, whatever the order; sharing, resuming, diverging, failing."""
 
+import contextlib
 import hashlib
 import threading
 from pathlib import Path
@@ -222,18 +223,17 @@ def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(s
 
 def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
     """Two CPUs hold two stages, and the trials' drivers besides."""
-    made = study("gan_loss", ["ns", "wgan"], "members=2", "training.steps=40", seeds=(0, 1))
-    seen = []
+    made = study("gan_loss", ["ns", "wgan"], "generations=1", "training.steps=60", seeds=(0, 1, 2))
+    seen, done = [], threading.Event()
 
     def watch(look):
         def poll():
-            while not done.is_set():
-                seen.append(len(look().running))
+            with contextlib.suppress(ray.exceptions.RayError):  # the study is over
+                while not done.wait(0.1):
+                    seen.append(len(look().running))
 
-        thread = threading.Thread(target=poll, daemon=True)
-        thread.start()
+        threading.Thread(target=poll, daemon=True).start()
 
-    done = threading.Event()
     on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", watch)
     done.set()
     assert max(seen) == min(2, int(ray.cluster_resources()["CPU"]))

@@ -1,173 +1,225 @@
-"""The plotly figures of a report."""
+"""The plotly figures of a report: curves by generation and the entropy gate's threshold, each with menus of views."""
 
-from collections.abc import Iterator
+import html
+import itertools
+import json
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 import polars as pl
+from plotly.subplots import make_subplots
 
+from cellab_dashboards.colours import arm_colours, arm_dashes
 from cellab_dashboards.study_files import StudyFiles
 
-# Okabe and Ito's colours, which colour-blind people tell apart
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#6B6B6B", "#A6761D")
 METRICS = ("dice", "jaccard", "precision", "recall", "hidden_recall")
 SPLITS = ("test", "validation", "train")
+REFERENCES = {"truth": "the truth", "given": "the given masks"}
+SOURCES = ("real", "generated")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+GRID, AXIS, INK = "#e9ebee", "#b6bbc2", "#1b1f24"
+
+Key = dict[str, str]
+Line = dict[str, list[Any]]
 
 
-def arm_colours(study: StudyFiles) -> dict[str, str]:
-    """One colour an arm, the same everywhere."""
-    names = sorted(arm["arm"] for arm in study.arms)
-    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+@dataclass(frozen=True)
+class SwitchedFigure:
+    """A figure with the same lines in every view; the page's menus put another view's numbers into them.
+
+    Args:
+        figure: shows the first view.
+        views: each with `keys` (what the menus say, e.g. ``{"metric": "dice", "split": "test"}``), `title` (of the
+            vertical axis) and, in the order of the figure's lines, `x`, `y` and `customdata`.
+    """
+
+    figure: go.Figure
+    views: list[dict[str, Any]]
+
+    @property
+    def menus(self) -> dict[str, list[str]]:
+        """What each menu offers, in the order of the views."""
+        names = self.views[0]["keys"] if self.views else {}
+        return {name: list(dict.fromkeys(view["keys"][name] for view in self.views)) for name in names}
+
+    def payload(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        figure = json.loads(self.figure.to_json())
+        return {"data": figure["data"], "layout": figure["layout"], "views": self.views}
 
 
-def views(study: StudyFiles) -> list[tuple[str, str, str]]:
-    """The combinations of metric, split and reference that have results; the ranking's own first."""
-    found = study.results.filter(pl.col("average") == "micro")
-    have = set(found.select("metric", "split", "reference").unique().rows())
-    first = (study.ranking["rank_by"], "test", study.reference)
-    ordered = [(m, s, r) for r in ("truth", "given") for s in SPLITS for m in METRICS]
-    return sorted((view for view in ordered if view in have), key=lambda view: view != first)
+def view_keys(study: StudyFiles) -> list[Key]:
+    """The combinations of metric, split and reference that have results."""
+    have = set(study.results.select("metric", "split", "reference").unique().rows())
+    ordered = itertools.product(METRICS, SPLITS, REFERENCES)
+    return [{"metric": m, "split": s, "reference": r} for m, s, r in ordered if (m, s, r) in have]
 
 
-def view_name(view: tuple[str, str, str]) -> str:
-    """A view in words."""
-    metric, split, reference = view
-    against = "the truth" if reference == "truth" else "the given masks"
-    return f"{metric.replace('_', ' ')} · {split} · against {against}"
-
-
-def curves(study: StudyFiles) -> go.Figure:
-    """Each metric by generation: a thin line for each seed, a bold one for an arm's mean; a menu chooses the view."""
-    figure = go.Figure()
-    shown = views(study)
-    colours = arm_colours(study)
-    owners: list[int] = []
-    for number, view in enumerate(shown):
-        for trace in _view_traces(study, view, colours, visible=number == 0):
-            figure.add_trace(trace)
-            owners.append(number)
-    figure.update_layout(**_layout(), xaxis=_generations(), yaxis={"title": _title(shown), "gridcolor": "#e8e8e8"})
-    if len(shown) > 1:
-        figure.update_layout(updatemenus=[_menu(shown, owners)])
-    return figure
-
-
-def _title(shown: list[tuple[str, str, str]]) -> str:
-    return shown[0][0].replace("_", " ") if shown else ""
-
-
-def _view_traces(
-    study: StudyFiles, view: tuple[str, str, str], colours: dict[str, str], *, visible: bool
-) -> Iterator[go.Scatter]:
-    metric, split, reference = view
-    rows = study.results.filter(
-        (pl.col("average") == "micro")
-        & (pl.col("metric") == metric)
-        & (pl.col("split") == split)
-        & (pl.col("reference") == reference)
-    )
-    for arm in sorted(colours):
-        mine = rows.filter(pl.col("arm") == arm).sort("seed", "generation")
-        for (seed,), one in mine.group_by("seed", maintain_order=True):
-            yield go.Scatter(
-                x=one["generation"].to_list(),
-                y=one["value"].to_list(),
-                name=f"{arm} seed {seed}",
-                legendgroup=arm,
-                showlegend=False,
-                visible=visible,
-                mode="lines+markers",
-                line={"color": colours[arm], "width": 1},
-                marker={"size": 4},
-                opacity=0.45,
-                hovertemplate=f"{arm}<br>seed {seed}, generation %{{x}}<br>{metric} %{{y:.4f}}<extra></extra>",
-            )
-        mean = mine.group_by("generation").agg(pl.col("value").mean(), pl.len().alias("n")).sort("generation")
-        if mean.height:
-            yield go.Scatter(
-                x=mean["generation"].to_list(),
-                y=mean["value"].to_list(),
-                customdata=mean["n"].to_list(),
-                name=arm,
-                legendgroup=arm,
-                visible=visible,
-                mode="lines+markers",
-                line={"color": colours[arm], "width": 3},
-                marker={"size": 8},
-                hovertemplate=(
-                    f"{arm}<br>mean of %{{customdata}} seeds, generation %{{x}}<br>{metric} %{{y:.4f}}<extra></extra>"
-                ),
-            )
-
-
-def _menu(shown: list[tuple[str, str, str]], owners: list[int]) -> dict[str, Any]:
-    buttons = [
-        {
-            "label": view_name(view),
-            "method": "update",
-            "args": [
-                {"visible": [owner == number for owner in owners]},
-                {"yaxis.title.text": view[0].replace("_", " ")},
-            ],
-        }
-        for number, view in enumerate(shown)
-    ]
-    return {
-        "buttons": buttons,
-        "x": 0,
-        "xanchor": "left",
-        "y": 1.16,
-        "yanchor": "top",
-        "bgcolor": "white",
-        "bordercolor": "#bbbbbb",
-        "font": {"size": 13},
-    }
-
-
-def _layout() -> dict[str, Any]:
-    return {
-        "template": "plotly_white",
-        "font": {"family": FONT, "size": 14, "color": "#222222"},
-        "height": 470,
-        "margin": {"l": 70, "r": 20, "t": 70, "b": 60},
-        "legend": {"orientation": "h", "y": -0.2, "x": 0},
-        "hoverlabel": {"align": "left"},
-    }
-
-
-def _generations() -> dict[str, Any]:
-    return {"title": "generation", "tickmode": "linear", "dtick": 1, "gridcolor": "#f2f2f2"}
-
-
-def thresholds(study: StudyFiles) -> go.Figure | None:
-    """The entropy gate's threshold over time, for each arm's first member of its first seed; None without a gate."""
-    figure = go.Figure()
-    colours = arm_colours(study)
-    dashes = {"real": "solid", "generated": "dot"}
-    for row in (
-        study.counters.sort("seed")
-        .unique(["arm", "generation", "source"], keep="first", maintain_order=True)
-        .rows(named=True)
-    ):
-        if row["member"] != 0 or not row["threshold"]:
-            continue
-        name = f"{row['arm']}, generation {row['generation']}, {row['source']}"
-        figure.add_trace(
-            go.Scatter(
-                y=row["threshold"],
-                name=name,
-                mode="lines",
-                line={"color": colours[row["arm"]], "dash": dashes.get(row["source"], "dash"), "width": 1.5},
-                hovertemplate=f"{name}<br>threshold %{{y:.1f}}<extra></extra>",
-            )
-        )
-    if not figure.data:
+def curves(study: StudyFiles) -> SwitchedFigure | None:
+    """Each metric by generation: a thin line for each seed, a bold one for an arm's mean; None without any result."""
+    keys = view_keys(study)
+    if not keys:
         return None
-    figure.update_layout(**{**_layout(), "height": 380, "margin": {"l": 70, "r": 20, "t": 20, "b": 60}})
+    seeds = [(trial["arm"], trial["seed"]) for trial in study.trials]
+    views = [_curve_view(study, key, seeds) for key in keys]
+    ranking = {"metric": study.ranking["rank_by"], "split": "test", "reference": study.reference}
+    first = next((view for view in views if view["keys"] == ranking), views[0])
+    colours, dashes = arm_colours(study), arm_dashes(study)
+    lines = [_seed_line(arm, seed, colours[arm]) for arm, seed in seeds]
+    lines += [_mean_line(arm, colours[arm], dashes[arm]) for arm in _arms(study)]
+    figure = go.Figure(_filled(lines, first))
+    last = int(study.ranking["generation"])
     figure.update_layout(
-        showlegend=False,
-        xaxis={"title": "labelled batches (thinned)", "gridcolor": "#f2f2f2"},
-        yaxis={"title": "entropy threshold", "gridcolor": "#e8e8e8"},
+        **_layout(height=440 + 22 * math.ceil(len(study.arms) / 4)),
+        xaxis={**_axis("generation"), "dtick": max(1, math.ceil(last / 12)), "range": [-0.15, last + 0.15]},
+        yaxis=_axis(first["title"]),
     )
-    return figure
+    return SwitchedFigure(figure, sorted(views, key=lambda view: view is not first))
+
+
+def _arms(study: StudyFiles) -> list[str]:
+    return [str(arm["arm"]) for arm in study.arms]
+
+
+def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> dict[str, Any]:
+    chosen = [pl.col(name) == value for name, value in {**key, "average": "micro"}.items()]
+    scores: dict[str, dict[int, dict[int, float]]] = {}
+    for row in study.results.filter(*chosen).sort("generation").rows(named=True):
+        if row["value"] is not None and math.isfinite(row["value"]):
+            scores.setdefault(row["arm"], {}).setdefault(row["seed"], {})[row["generation"]] = row["value"]
+    each = [_points(scores.get(arm, {}).get(seed, {})) for arm, seed in seeds]
+    means = [_means(scores.get(arm, {}).values()) for arm in _arms(study)]
+    title = f"{key['metric'].replace('_', ' ')}, {key['split']}, against {REFERENCES[key['reference']]}"
+    return _view(key, title, each + means)
+
+
+def _view(keys: Key, title: str, lines: list[Line]) -> dict[str, Any]:
+    return {"keys": keys, "title": title, **{name: [line[name] for line in lines] for name in ("x", "y", "customdata")}}
+
+
+def _points(values: dict[int, float]) -> Line:
+    return {"x": list(values), "y": list(values.values()), "customdata": [1] * len(values)}
+
+
+def _means(seeds: Iterable[dict[int, float]]) -> Line:
+    pooled: dict[int, list[float]] = {}
+    for values in seeds:
+        for generation, value in values.items():
+            pooled.setdefault(generation, []).append(value)
+    ordered = dict(sorted(pooled.items()))
+    means = [statistics.fmean(values) for values in ordered.values()]
+    return {"x": list(ordered), "y": means, "customdata": [len(values) for values in ordered.values()]}
+
+
+def _seed_line(arm: str, seed: int, colour: str) -> dict[str, Any]:
+    return {
+        "name": f"{html.escape(arm)}, seed {seed}",
+        "meta": {"arm": arm, "seed": seed},
+        "legendgroup": arm,
+        "showlegend": False,
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 1.1},
+        "marker": {"size": 4},
+        "opacity": 0.5,
+        "hovertemplate": f"{html.escape(arm)}<br>seed {seed}, generation %{{x}}: %{{y:.4f}}<extra></extra>",
+    }
+
+
+def _mean_line(arm: str, colour: str, dash: str) -> dict[str, Any]:
+    return {
+        "name": html.escape(arm),
+        "meta": {"arm": arm, "seed": None},
+        "legendgroup": arm,
+        "showlegend": True,
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 3, "dash": dash},
+        "marker": {"size": 7},
+        "hovertemplate": (
+            f"<b>{html.escape(arm)}</b><br>generation %{{x}}, mean of %{{customdata}}: %{{y:.4f}}<extra></extra>"
+        ),
+    }
+
+
+def thresholds(study: StudyFiles) -> SwitchedFigure | None:
+    """The entropy gate's threshold while each seed's first member is trained, by source; None without a gate."""
+    rows = study.counters.filter(pl.col("member") == 0, pl.col("threshold").list.len() > 0)
+    if rows.is_empty():
+        return None
+    sources = [source for source in SOURCES if source in rows["source"].unique().to_list()]
+    colours = arm_colours(study)
+    places = [(trial["arm"], trial["seed"], source) for trial in study.trials for source in sources]
+    views = [
+        _threshold_view(rows.filter(pl.col("generation") == generation), generation, places)
+        for generation in rows["generation"].unique().sort().to_list()
+    ]
+    figure = make_subplots(
+        1, len(sources), shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=[f"{s} crops" for s in sources]
+    )
+    lines = [_threshold_line(arm, seed, source, colours[arm]) for arm, seed, source in places]
+    for line, (_, _, source) in zip(_filled(lines, views[0]), places, strict=True):
+        figure.add_trace(line, row=1, col=1 + sources.index(source))
+    figure.update_layout(**{**_layout(height=330), "margin": {"l": 64, "r": 24, "t": 34, "b": 52}}, showlegend=False)
+    figure.update_xaxes(**_axis("share of the batches that were labelled"), tickformat=".0%", range=[-0.01, 1.01])
+    figure.update_yaxes(**_axis(""), rangemode="tozero")
+    figure.update_layout(yaxis_title=views[0]["title"])
+    return SwitchedFigure(figure, views)
+
+
+def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str, int, str]]) -> dict[str, Any]:
+    found = {(row["arm"], row["seed"], row["source"]): row["threshold"] for row in rows.rows(named=True)}
+    lines = [_course(found.get(place, [])) for place in places]
+    return _view({"generation": str(generation)}, "entropy threshold", lines)
+
+
+def _course(values: list[float]) -> Line:
+    last = max(1, len(values) - 1)
+    xs = [round(i / last, 4) for i in range(len(values))]
+    return {"x": xs, "y": [float(f"{value:.5g}") for value in values], "customdata": []}
+
+
+def _threshold_line(arm: str, seed: int, source: str, colour: str) -> dict[str, Any]:
+    return {
+        "name": f"{html.escape(arm)}, seed {seed}, {source}",
+        "meta": {"arm": arm, "seed": seed},
+        "mode": "lines",
+        "line": {"color": colour, "width": 1.4},
+        "opacity": 0.8,
+        "hovertemplate": f"{html.escape(arm)}<br>seed {seed}, %{{x:.0%}}: %{{y:.4g}}<extra></extra>",
+    }
+
+
+def _filled(lines: list[dict[str, Any]], view: dict[str, Any]) -> list[go.Scatter]:
+    return [
+        go.Scatter(x=x, y=y, customdata=custom, **line)
+        for line, x, y, custom in zip(lines, view["x"], view["y"], view["customdata"], strict=True)
+    ]
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "template": "none",
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "height": height,
+        "margin": {"l": 64, "r": 12, "t": 16, "b": 56},
+        "legend": {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "font": {"family": FONT}},
+        "paper_bgcolor": "#ffffff",
+        "plot_bgcolor": "#ffffff",
+    }
+
+
+def _axis(title: str) -> dict[str, Any]:
+    return {
+        "title": {"text": title, "standoff": 10},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "linecolor": AXIS,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": AXIS,
+    }

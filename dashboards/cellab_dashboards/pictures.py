@@ -1,125 +1,77 @@
-"""The pictures of a report: generated images, and overlays as in the paper's figures 13 to 16, as data URLs."""
+"""Pixels to pictures inside the page: PNG as data URLs, each kept once."""
 
 import base64
+import hashlib
 import io
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import quote
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cellab_dashboards.study_files import StudyFiles
-
 Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
-GRID = (3, 8)  # rows and columns of generated images
-TILE = 64  # pixels of one of them in the report
-WIDEST = 320  # pixels of an overlay's panel
-SPLITS = ("train", "test")
-PER_SPLIT = 3
-HALF = 128  # of 255: a probability above it is positive
-
-AGREED, EXTRA, MISSED = (0, 158, 115), (230, 159, 0), (204, 51, 102)
+WIDEST = 360  # pixels
+CLEAR_TINT, STRONG_TINT = 110, 150  # of 255
 
 
-def data_url(pixels: Pixels) -> str:
-    """A PNG (H, W) or (H, W, 3) uint8 as a data URL."""
+def data_url(image: Image.Image) -> str:
+    """A picture as a data URL (PNG)."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def generated(study: StudyFiles) -> list[dict[str, Any]]:
-    """A grid of real crops and one of generated ones for each arm that has some (its first seed)."""
-    grids = []
-    with h5py.File(study.images) as file:
-        if "real" in file:
-            grids.append({"title": "real crops", "note": "", "url": data_url(_grid(file["real"][:]))})
-        for arm in study.arms:
-            seeds = file.get(f"generated/{quote(arm['arm'], safe='')}")
-            if seeds is not None:
-                seed = min(seeds, key=int)
-                grids.append({"title": arm["arm"], "note": f"seed {seed}", "url": data_url(_grid(seeds[seed][:]))})
-    return grids if len(grids) > 1 else []
+def grey(pixels: Pixels) -> Image.Image:
+    """Pixels (H, W) uint8, stretched to the range between their 0.5th and 99.5th percentiles, at most `WIDEST` wide."""
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    stretched = (pixels.astype(np.float32) - low) / max(high - low, 1) * 255
+    image = Image.fromarray(stretched.clip(0, 255).astype(np.uint8))
+    return image.resize(_size(image), Image.Resampling.LANCZOS)
 
 
-def _grid(images: Pixels) -> Pixels:
-    rows, columns = GRID
-    images = images[: rows * columns]
-    rows = -(-len(images) // columns)
-    canvas = Image.new("L", (columns * (TILE + 2) - 2, rows * (TILE + 2) - 2), 255)
-    for i, image in enumerate(images):
-        tile = Image.fromarray(image).resize((TILE, TILE), Image.Resampling.BICUBIC)
-        canvas.paste(tile, (i % columns * (TILE + 2), i // columns * (TILE + 2)))
-    return np.asarray(canvas)
+def black_and_white(mask: Mask) -> Image.Image:
+    """A mask (H, W), white where it is true, at most `WIDEST` wide."""
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    return image.resize(_size(image), Image.Resampling.BOX).point(lambda value: 255 * (value >= 128)).convert("1")
 
 
-def overlays(study: StudyFiles) -> list[dict[str, Any]]:
-    """For each arm the overlays of its first seed's first and last generation; the baseline's last comes first."""
-    found = []
-    with h5py.File(study.images) as file:
-        for arm in study.arms:
-            seeds = file.get(f"overlays/{quote(arm['arm'], safe='')}")
-            if not seeds:
-                continue
-            seed = min(seeds, key=int)
-            generations = sorted(seeds[seed], key=int)
-            for generation in dict.fromkeys([generations[-1], generations[0]]):
-                found.append(
-                    {
-                        "title": f"{arm['arm']} · generation {generation} · seed {seed}",
-                        "first": arm["arm"] == study.baseline and generation == generations[-1],
-                        "frames": list(_frames(seeds[seed][generation])),
-                    }
-                )
-    return sorted(found, key=lambda choice: not choice["first"])
+def tinted(classes: Pixels, tints: list[tuple[int, int, int]], strong: set[int]) -> Image.Image:
+    """A see-through picture to lay over an image.
+
+    Args:
+        classes: (H, W) uint8; 0 stays clear, class i gets the i-th tint, counted from 1.
+        tints: red, green and blue, 0 to 255.
+        strong: the classes that are to stand out.
+    """
+    image = Image.fromarray(classes)
+    image = image.resize(_size(image), Image.Resampling.NEAREST)
+    palette = Image.frombytes("P", image.size, image.tobytes())
+    palette.putpalette([0, 0, 0, *(value for tint in tints for value in tint)])
+    alphas = [0, *(STRONG_TINT if number in strong else CLEAR_TINT for number in range(1, len(tints) + 1))]
+    palette.info["transparency"] = bytes(alphas)
+    return palette
 
 
-def _frames(group: h5py.Group) -> Iterator[dict[str, Any]]:
-    for split in SPLITS:
-        frames = sorted(group.get(split, {}), key=int)[:PER_SPLIT]
-        for frame in frames:
-            yield {
-                "split": split,
-                "frame": frame,
-                "name": group[split][frame].attrs["name"],
-                **_panels(group[split][frame]),
-            }
-
-
-def _panels(group: h5py.Group) -> dict[str, Any]:
-    image, given, probability = (group[name][:] for name in ("image", "given", "probability"))
-    truth = group["truth"][:] if "truth" in group else None
-    reference = given if truth is None else truth
-    output = probability >= HALF
-    panels = [
-        ("image", _shrink(image)),
-        ("given mask", _shrink(given * 255)),
-        ("output", _shrink(probability)),
-        ("output over image", _shrink(_agreement(image, output, reference > 0))),
-    ]
-    if truth is not None:
-        panels.append(("truth", _shrink(truth * 255)))
-    return {"panels": [{"title": title, "url": data_url(pixels)} for title, pixels in panels]}
-
-
-def _agreement(image: Pixels, output: NDArray[np.bool_], reference: NDArray[np.bool_]) -> Pixels:
-    """The image (H, W) in grey with agreement, extra and missed pixels tinted: (H, W, 3)."""
-    stretched = image.astype(np.float32)
-    low, high = np.percentile(stretched, (0.5, 99.5))
-    grey = ((stretched - low) / max(high - low, 1) * 255).clip(0, 255)
-    colours = np.repeat(grey[:, :, None], 3, axis=2)
-    for where, tint in ((output & reference, AGREED), (output & ~reference, EXTRA), (~output & reference, MISSED)):
-        colours[where] = 0.55 * colours[where] + 0.45 * np.array(tint)
-    return colours.astype(np.uint8)
-
-
-def _shrink(pixels: Pixels) -> Pixels:
-    height, width = pixels.shape[:2]
+def _size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
     if width <= WIDEST:
-        return pixels
-    size = (WIDEST, max(1, round(height * WIDEST / width)))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+        return width, height
+    return WIDEST, max(1, round(height * WIDEST / width))
+
+
+class Album:
+    """Pictures that may be asked for many times and are kept once; they are named by their number."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def add(self, image: Image.Image) -> int:
+        """The number of a picture; new or known."""
+        content = f"{image.mode}{image.size}{image.info.get('transparency')}".encode() + image.tobytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in self._numbers:
+            self._numbers[digest] = len(self.urls)
+            self.urls.append(data_url(image))
+        return self._numbers[digest]

@@ -9,10 +9,14 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from cellab_dashboards import figures, pictures, tables
+from cellab_dashboards import colours, figures, tables
+from cellab_dashboards.generated import generated
+from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, overlays
 from cellab_dashboards.study_files import StudyFiles, read_study
 
 REPORT = "report.html"
+STATES = ("completed", "diverged", "failed")
+LONGEST_DIFF = 20_000  # characters of uncommitted changes that are shown
 
 
 def write_report(study_dir: Path) -> Path:
@@ -28,7 +32,13 @@ def write_report(study_dir: Path) -> Path:
         CellabError: a file of the study is missing or damaged.
     """
     study = read_study(study_dir)
-    environment = Environment(loader=PackageLoader("cellab_dashboards"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("cellab_dashboards"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     page = environment.get_template("report.html.j2").render(_content(study))
     path = study_dir / REPORT
     beside = path.with_name(f".{REPORT}.{os.getpid()}")
@@ -41,64 +51,69 @@ def write_report(study_dir: Path) -> Path:
 
 
 def _content(study: StudyFiles) -> dict[str, Any]:
-    thresholds = figures.thresholds(study)
     return {
         "study": study,
-        "summary": _summary(study),
-        "significance": _significance(study),
-        "has_hidden": any("hidden_recall" in arm["test"] for arm in study.arms),
+        "facts": _facts(study),
+        "significance": significance(study),
+        "against": figures.REFERENCES.get(study.reference, study.reference),
+        "colours": colours.arm_colours(study),
         "metrics": tables.METRICS,
         "ranking": tables.ranking(study),
+        "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),
         "troubles": tables.troubles(study),
+        "curves": figures.curves(study),
+        "without_results": tables.without_results(study),
         "by_generation": tables.by_generation(study),
+        "by_seed": tables.by_seed(study),
         "pseudo_labels": tables.pseudo_labels(study),
-        "generated": pictures.generated(study),
-        "overlays": pictures.overlays(study),
-        "curves": _div(figures.curves(study), "curves"),
-        "thresholds": None if thresholds is None else _div(thresholds, "thresholds"),
+        "thresholds": figures.thresholds(study),
+        "generated": generated(study),
+        "overlays": overlays(study),
+        "tints": {number: colours.css(tint) for number, tint in enumerate(TINTS, start=1)},
+        "classes": {"agrees": AGREES, "uncovers": UNCOVERS, "exceeds": EXCEEDS, "misses": MISSES},
         "plotlyjs": get_plotlyjs(),
-        "settings": yaml.safe_dump(study.description, sort_keys=False),
-        "provenance": json.dumps(study.provenance, indent=2),
-        "against": "the truth" if study.reference == "truth" else "the given masks",
+        "settings": yaml.safe_dump(study.description, sort_keys=False, allow_unicode=True),
+        "provenance": json.dumps(_shortened(study.provenance), indent=2, ensure_ascii=False),
     }
 
 
-def _div(figure: Any, name: str) -> str:
-    html: str = figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=name,
-        default_width="100%",
-        config={"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]},
-    )
-    return html
-
-
-def _summary(study: StudyFiles) -> str:
+def _facts(study: StudyFiles) -> list[tuple[str, str]]:
+    """The summary: what was run, and what became of it. No verdict."""
     states = [trial["status"] for trial in study.trials]
-    counts = [
-        f"{states.count(state)} {state}" for state in ("completed", "diverged", "failed", "stopped") if state in states
+    counts = [f"{states.count(state)} {state}" for state in STATES]
+    counts += [f"{states.count(state)} {state}" for state in dict.fromkeys(states) if state not in STATES]
+    seeds, data = study.seeds, study.provenance.get("data")
+    return [
+        ("arms", str(len(study.arms))),
+        ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
+        ("trials", ", ".join(counts)),
+        ("last generation", str(study.ranking["generation"])),
+        ("data set", Path(str(data.get("path", "unknown") if isinstance(data, dict) else "unknown")).name),
     ]
-    arms = len(study.arms)
-    seeds = study.description["seeds"]
-    return (
-        f"{arms} {'arm' if arms == 1 else 'arms'} × {len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} "
-        f"({', '.join(map(str, seeds))}): {', '.join(counts)}. Generations 0 to {study.ranking['generation']}. "
-        f"Data: {Path(study.provenance['data']['path']).name}."
-    )
 
 
-def _significance(study: StudyFiles) -> str:
+def significance(study: StudyFiles) -> str:
     """What so many seeds can show at all, by the two-sided sign-flip test."""
-    seeds = len(study.description["seeds"])
-    least = 2 / 2**seeds
-    if least >= 0.05:
+    n = len(study.seeds)
+    seeds = f"{n} {'seed' if n == 1 else 'seeds'}"
+    least = f"2/2^{n} = {2 / 2**n:.2g}"
+    if len(study.arms) == 1:
+        return f"One arm and {seeds}: there is nothing to compare."
+    if 2 / 2**n >= 0.05:
         return (
-            f"With {seeds} paired {'seed' if seeds == 1 else 'seeds'} no difference between arms can be significant: "
-            f"the smallest p that a two-sided sign-flip test can reach is 2/2^{seeds} = {min(1.0, least):.2g}. "
-            "Read the order as an order, not as a verdict."
+            f"With {seeds} no significance is claimed: the smallest p that a two-sided sign-flip test on paired seeds "
+            f"can reach is {least}. Read the order as an order, not as a verdict."
         )
     return (
-        f"Every seed is one paired replication; with {seeds} of them a two-sided sign-flip test can reach "
-        f"p = 2/2^{seeds} = {least:.2g}. This report tests nothing: the order is an order, not a verdict."
+        f"Nothing is tested here and no significance is claimed. Each seed is one paired replication; with {seeds} "
+        f"a two-sided sign-flip test can reach p = {least}."
     )
+
+
+def _shortened(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Provenance with a long diff of uncommitted changes cut."""
+    git = provenance.get("git")
+    if not isinstance(git, dict) or not isinstance(git.get("dirty"), str) or len(git["dirty"]) <= LONGEST_DIFF:
+        return provenance
+    cut = f"{git['dirty'][:LONGEST_DIFF]}\n... (cut here; all of it is in provenance.json)"
+    return {**provenance, "git": {**git, "dirty": cut}}

@@ -1,7 +1,8 @@
 """The tables of a report: rows of text, ready for the template."""
 
+import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
@@ -10,23 +11,35 @@ from cellab_dashboards.study_files import StudyFiles
 
 METRICS = ("dice", "jaccard", "precision", "recall")
 DASH = "–"
+THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
+FATES = ("accepted", "rejected_by_entropy", "rejected_as_empty", "rejected_by_prominence")
 
 Row = dict[str, Any]
 
 
-def mean_sd(values: list[float]) -> str:
+def score(value: float | None) -> str:
+    """``"0.873"``; a dash where there is none."""
+    return DASH if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def mean_sd(values: Iterable[float]) -> str:
     """``"0.873 ± 0.004"``; without a spread where there is one value; a dash where there is none."""
-    if not values:
+    found = [value for value in values if value is not None and math.isfinite(value)]
+    if not found:
         return DASH
-    mean = statistics.fmean(values)
-    return f"{mean:.3f} ± {statistics.stdev(values):.3f}" if len(values) > 1 else f"{mean:.3f}"
+    mean = statistics.fmean(found)
+    return f"{mean:.3f} ± {statistics.stdev(found):.3f}" if len(found) > 1 else f"{mean:.3f}"
+
+
+def count(number: int) -> str:
+    """``"12 345"`` with a narrow space that does not break."""
+    return f"{number:,}".replace(",", THIN_SPACE)
 
 
 def _summary(summaries: dict[str, Any], metric: str) -> str:
-    if metric not in summaries:
-        return DASH
-    found = summaries[metric]
-    return f"{found['mean']:.3f}" + ("" if found["sd"] is None else f" ± {found['sd']:.3f}")
+    found = summaries.get(metric, {"mean": None, "sd": None})
+    spread = "" if found["sd"] is None or not math.isfinite(found["sd"]) else f" ± {found['sd']:.3f}"
+    return score(found["mean"]) + spread
 
 
 def ranking(study: StudyFiles) -> list[Row]:
@@ -36,7 +49,8 @@ def ranking(study: StudyFiles) -> list[Row]:
             "rank": DASH if arm["rank"] is None else arm["rank"],
             "arm": arm["arm"],
             "baseline": arm["baseline"] and len(study.arms) > 1,
-            "trials": f"{arm['completed']} of {arm['planned']}",
+            "completed": f"{arm['completed']} of {arm['planned']}",
+            "troubles": _troubles_of([trial for trial in _unfinished(study) if trial["arm"] == arm["arm"]]),
             "validation": _summary(arm["validation"], study.ranking["rank_by"]),
             "test": [_summary(arm["test"], metric) for metric in METRICS],
             "hidden": _summary(arm["test"], "hidden_recall"),
@@ -45,63 +59,98 @@ def ranking(study: StudyFiles) -> list[Row]:
     ]
 
 
-def troubles(study: StudyFiles) -> list[Row]:
-    """Every trial that did not complete, with its stage and step."""
+def _unfinished(study: StudyFiles) -> list[Row]:
     return [trial for trial in study.trials if trial["status"] != "completed"]
 
 
+def _troubles_of(trials: list[Row]) -> list[str]:
+    """``["seed 1 stopped", "seeds 0, 2 diverged at step 417"]``."""
+    seeds: dict[str, list[str]] = {}
+    for trial in trials:
+        seeds.setdefault(_fate(trial), []).append(str(trial["seed"]))
+    return [f"seed{'s' if len(who) > 1 else ''} {', '.join(who)} {fate}" for fate, who in seeds.items()]
+
+
+def _fate(trial: Row) -> str:
+    return str(trial["status"]) + ("" if trial["step"] is None else f" at step {trial['step']}")
+
+
+def troubles(study: StudyFiles) -> list[Row]:
+    """Every trial that did not complete: its arm, what became of it and in which stage, and the message."""
+    return [
+        {
+            "arm": trial["arm"],
+            "what": f"seed {trial['seed']} {_fate(trial)}" + (f" of {trial['stage']}" if trial["stage"] else ""),
+            "message": trial["message"],
+        }
+        for trial in _unfinished(study)
+    ]
+
+
 def by_generation(study: StudyFiles) -> list[Row]:
-    """For each arm and generation: scores on test, and recall on hidden objects of the training frames."""
-    rows = []
-    scored = study.results.filter((pl.col("average") == "micro") & (pl.col("reference") == study.reference))
-    for arm in study.arms:
-        mine = scored.filter(pl.col("arm") == arm["arm"])
-        for generation in mine["generation"].unique().sort().to_list():
-            one = mine.filter(pl.col("generation") == generation)
-            cells = [mean_sd(_values(one, "test", metric)) for metric in METRICS]
-            rows.append(
-                {
-                    "arm": arm["arm"],
-                    "generation": generation,
-                    "seeds": one["seed"].n_unique(),
-                    "cells": [*cells, mean_sd(_values(one, "train", "hidden_recall"))],
-                }
-            )
-    return rows
+    """For each arm and generation, over seeds: scores on test, and recall on hidden objects of training frames."""
+    return [
+        {**where, "n": rows["seed"].n_unique(), "cells": _cells(rows)}
+        for where, rows in _groups(study, ["arm", "generation"])
+    ]
 
 
-def _values(rows: pl.DataFrame, split: str, metric: str) -> list[float]:
-    return rows.filter((pl.col("split") == split) & (pl.col("metric") == metric))["value"].to_list()
+def by_seed(study: StudyFiles) -> list[Row]:
+    """The same for each seed."""
+    return [{**where, "cells": _cells(rows)} for where, rows in _groups(study, ["arm", "seed", "generation"])]
+
+
+def _groups(study: StudyFiles, keys: list[str]) -> list[tuple[Row, pl.DataFrame]]:
+    scored = study.results.filter(pl.col("average") == "micro", pl.col("reference") == study.reference)
+    order = [arm["arm"] for arm in study.arms]
+    groups = [(dict(zip(keys, where, strict=True)), rows) for where, rows in scored.group_by(keys)]
+    known = [(where, rows) for where, rows in groups if where["arm"] in order]
+    return sorted(known, key=lambda group: [order.index(group[0]["arm"]), *(group[0][key] for key in keys[1:])])
+
+
+def _cells(rows: pl.DataFrame) -> list[str]:
+    wanted = [("test", metric) for metric in METRICS] + [("train", "hidden_recall")]
+    return [
+        mean_sd(rows.filter(pl.col("split") == split, pl.col("metric") == metric)["value"].to_list())
+        for split, metric in wanted
+    ]
+
+
+def without_results(study: StudyFiles) -> list[str]:
+    """The arms of which no generation was evaluated."""
+    return [arm["arm"] for arm in study.arms if arm["arm"] not in set(study.results["arm"].to_list())]
 
 
 def pseudo_labels(study: StudyFiles) -> list[Row]:
-    """For each arm, generation and source: what became of the crops that were tried, pooled over seeds and members."""
+    """For each arm, generation and source: what became of the crops that were tried, pooled over seeds and members.
+
+    A generation after generation 0 that has results and no counters keeps a row, with `source` None.
+    """
     if study.counters.is_empty():
         return []
-    sums = (
-        "tried",
-        "rejected_by_prominence",
-        "rejected_by_entropy",
-        "rejected_as_empty",
-        "accepted",
-        "refreshes",
-        "gave_up",
+    sums = ("tried", *FATES, "refreshes", "gave_up")
+    pooled = study.counters.group_by("arm", "generation", "source").agg(
+        *(pl.col(name).sum() for name in sums), pl.col("dice_accepted").mean(), pl.col("dice_rejected").mean()
     )
-    pooled = (
-        study.counters.group_by("arm", "generation", "source")
-        .agg(*(pl.col(name).sum() for name in sums), pl.col("dice_accepted").mean(), pl.col("dice_rejected").mean())
-        .sort("arm", "generation", "source")
-    )
-    return list(_counter_rows(pooled))
+    rows = [_counter_row(row) for row in pooled.rows(named=True)]
+    counted = {(row["arm"], row["generation"]) for row in rows}
+    evaluated = study.results.filter(pl.col("generation") > 0).select("arm", "generation").unique().rows()
+    rows += [{"arm": a, "generation": g, "source": None} for a, g in evaluated if (a, g) not in counted]
+    order = {arm["arm"]: place for place, arm in enumerate(study.arms)}
+    known = [row for row in rows if row["arm"] in order]
+    return sorted(known, key=lambda row: (order[row["arm"]], row["generation"], row["source"] != "real"))
 
 
-def _counter_rows(pooled: pl.DataFrame) -> Iterator[Row]:
-    for row in pooled.rows(named=True):
-        labelled = row["tried"] - row["rejected_by_prominence"]
-        yield {
-            **row,
-            "acceptance": f"{row['accepted'] / labelled:.0%}" if labelled else DASH,
-            "dry": row["accepted"] == 0,
-            "dice_accepted": DASH if row["dice_accepted"] is None else f"{row['dice_accepted']:.3f}",
-            "dice_rejected": DASH if row["dice_rejected"] is None else f"{row['dice_rejected']:.3f}",
-        }
+def _counter_row(row: Row) -> Row:
+    """Counts as text; `acceptance` among the crops that were labelled; `shares` of the tried crops by fate, in %."""
+    labelled = row["tried"] - row["rejected_by_prominence"]
+    counts = {name: count(row[name]) for name in ("tried", *FATES, "refreshes", "gave_up")}
+    dice = {name: score(row[name]) for name in ("dice_accepted", "dice_rejected")}
+    return {
+        **{name: row[name] for name in ("arm", "generation", "source")},
+        **counts,
+        **dice,
+        "acceptance": f"{row['accepted'] / labelled:.1%}" if labelled else DASH,
+        "shares": [round(100 * row[fate] / row["tried"], 2) for fate in FATES] if row["tried"] else [],
+        "dry": row["accepted"] == 0,
+    }

@@ -22,6 +22,15 @@ def arm_dashes(study: StudyFiles) -> dict[str, str]:
     return {arm: DASHES[(place or 0) // len(ARMS) % len(DASHES)] for arm, place in places.items()}
 
 
+def swatches(study: StudyFiles) -> dict[str, str]:
+    """One CSS declaration an arm for a small square in its colour; a hollow one where its line is dashed."""
+    dashes = arm_dashes(study)
+    return {
+        arm: f"background: {colour}" if dashes[arm] == "solid" else f"box-shadow: inset 0 0 0 2px {colour}"
+        for arm, colour in arm_colours(study).items()
+    }
+
+
 def _places(study: StudyFiles) -> dict[str, int | None]:
     others = sorted(str(arm["arm"]) for arm in study.arms if arm["arm"] != study.baseline)
     return {study.baseline: None, **{arm: place for place, arm in enumerate(others)}}

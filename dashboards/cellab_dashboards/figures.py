@@ -34,7 +34,7 @@ class SwitchedFigure:
     Args:
         figure: shows the first view.
         views: each with `keys` (what the menus say, e.g. ``{"metric": "dice", "split": "test"}``), `title` (of the
-            vertical axis) and, in the order of the figure's lines, `x`, `y` and `customdata`.
+            vertical axis), `range` (of it) and, in the order of the figure's lines, `x`, `y` and `customdata`.
     """
 
     figure: go.Figure
@@ -74,9 +74,9 @@ def curves(study: StudyFiles) -> SwitchedFigure | None:
     figure = go.Figure(_filled(lines, first))
     last = int(study.ranking["generation"])
     figure.update_layout(
-        **_layout(height=440 + 22 * math.ceil(len(study.arms) / 4)),
+        **_layout(height=455 + 22 * math.ceil(len(study.arms) / 4)),
         xaxis={**_axis("generation"), "dtick": max(1, math.ceil(last / 12)), "range": [-0.15, last + 0.15]},
-        yaxis=_axis(first["title"]),
+        yaxis={**_axis(first["title"]), "range": first["range"]},
     )
     return SwitchedFigure(figure, sorted(views, key=lambda view: view is not first))
 
@@ -97,8 +97,16 @@ def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> di
     return _view(key, title, each + means)
 
 
-def _view(keys: Key, title: str, lines: list[Line]) -> dict[str, Any]:
-    return {"keys": keys, "title": title, **{name: [line[name] for line in lines] for name in ("x", "y", "customdata")}}
+def _view(keys: Key, title: str, lines: list[Line], floor: float | None = None) -> dict[str, Any]:
+    columns = {name: [line[name] for line in lines] for name in ("x", "y", "customdata")}
+    return {"keys": keys, "title": title, "range": _range(columns["y"], floor), **columns}
+
+
+def _range(lines: list[list[float]], floor: float | None) -> list[float]:
+    """What a vertical axis spans: all values and some air, from the floor where there is one."""
+    values = [value for line in lines for value in line] or [0.0, 1.0]
+    air = max(0.06 * (max(values) - min(values)), 0.02)
+    return [min(values) - air if floor is None else floor, max(values) + air]
 
 
 def _points(values: dict[int, float]) -> Line:
@@ -150,21 +158,21 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
     if rows.is_empty():
         return None
     sources = [source for source in SOURCES if source in rows["source"].unique().to_list()]
-    colours = arm_colours(study)
+    colours, dashes = arm_colours(study), arm_dashes(study)
     places = [(trial["arm"], trial["seed"], source) for trial in study.trials for source in sources]
     views = [
         _threshold_view(rows.filter(pl.col("generation") == generation), generation, places)
         for generation in rows["generation"].unique().sort().to_list()
     ]
     figure = make_subplots(
-        1, len(sources), shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=[f"{s} crops" for s in sources]
+        1, len(sources), shared_yaxes=True, horizontal_spacing=0.07, subplot_titles=[f"{s} crops" for s in sources]
     )
-    lines = [_threshold_line(arm, seed, source, colours[arm]) for arm, seed, source in places]
+    lines = [_threshold_line(arm, seed, source, colours[arm], dashes[arm]) for arm, seed, source in places]
     for line, (_, _, source) in zip(_filled(lines, views[0]), places, strict=True):
         figure.add_trace(line, row=1, col=1 + sources.index(source))
-    figure.update_layout(**{**_layout(height=330), "margin": {"l": 64, "r": 24, "t": 34, "b": 52}}, showlegend=False)
-    figure.update_xaxes(**_axis("share of the batches that were labelled"), tickformat=".0%", range=[-0.01, 1.01])
-    figure.update_yaxes(**_axis(""), rangemode="tozero")
+    figure.update_layout(**{**_layout(height=350), "margin": {"l": 64, "r": 24, "t": 60, "b": 52}}, showlegend=False)
+    figure.update_xaxes(**_axis("labelled so far"), tickformat=".0%", range=[-0.01, 1.01])
+    figure.update_yaxes(**_axis(""), range=views[0]["range"])
     figure.update_layout(yaxis_title=views[0]["title"])
     return SwitchedFigure(figure, views)
 
@@ -172,7 +180,7 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
 def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str, int, str]]) -> dict[str, Any]:
     found = {(row["arm"], row["seed"], row["source"]): row["threshold"] for row in rows.rows(named=True)}
     lines = [_course(found.get(place, [])) for place in places]
-    return _view({"generation": str(generation)}, "entropy threshold", lines)
+    return _view({"generation": str(generation)}, "entropy threshold", lines, floor=0)
 
 
 def _course(values: list[float]) -> Line:
@@ -181,12 +189,12 @@ def _course(values: list[float]) -> Line:
     return {"x": xs, "y": [float(f"{value:.5g}") for value in values], "customdata": []}
 
 
-def _threshold_line(arm: str, seed: int, source: str, colour: str) -> dict[str, Any]:
+def _threshold_line(arm: str, seed: int, source: str, colour: str, dash: str) -> dict[str, Any]:
     return {
         "name": f"{html.escape(arm)}, seed {seed}, {source}",
         "meta": {"arm": arm, "seed": seed},
         "mode": "lines",
-        "line": {"color": colour, "width": 1.4},
+        "line": {"color": colour, "width": 1.4, "dash": dash},
         "opacity": 0.8,
         "hovertemplate": f"{html.escape(arm)}<br>seed {seed}, %{{x:.0%}}: %{{y:.4g}}<extra></extra>",
     }
@@ -204,7 +212,7 @@ def _layout(height: int) -> dict[str, Any]:
         "template": "none",
         "font": {"family": FONT, "size": 13, "color": INK},
         "height": height,
-        "margin": {"l": 64, "r": 12, "t": 16, "b": 56},
+        "margin": {"l": 64, "r": 12, "t": 34, "b": 56},
         "legend": {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
         "hovermode": "closest",
         "hoverlabel": {"align": "left", "font": {"family": FONT}},
@@ -216,6 +224,7 @@ def _layout(height: int) -> dict[str, Any]:
 def _axis(title: str) -> dict[str, Any]:
     return {
         "title": {"text": title, "standoff": 10},
+        "automargin": True,
         "gridcolor": GRID,
         "zeroline": False,
         "linecolor": AXIS,

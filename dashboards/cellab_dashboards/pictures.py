@@ -18,7 +18,7 @@ CLEAR_TINT, STRONG_TINT = 110, 150  # of 255
 def data_url(image: Image.Image) -> str:
     """A picture as a data URL (PNG)."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -56,7 +56,7 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "facts": _facts(study),
         "significance": significance(study),
         "against": figures.REFERENCES.get(study.reference, study.reference),
-        "colours": colours.arm_colours(study),
+        "swatches": colours.swatches(study),
         "metrics": tables.METRICS,
         "ranking": tables.ranking(study),
         "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),

@@ -43,7 +43,7 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
     _announce(planned, console)
 
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # what a batch system sends is Ctrl-C too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a batch system sends is Ctrl-C too
     started = time.monotonic()
     monitor = Monitor.of(study.stages.values(), slots=1)
     try:

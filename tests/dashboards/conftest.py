@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -213,6 +214,7 @@ def write_overlay(group: h5py.Group, made: MadeUp, frame: tuple[Any, ...], outpu
         group["truth"] = truth
 
 
+@cache
 def blobs(size: tuple[int, int], scale: float, *what: Any) -> tuple[np.ndarray, np.ndarray]:
     """An image of dark blobs with noise (H, W) uint8, and their mask (H, W) uint8."""
     rng = random(*what)

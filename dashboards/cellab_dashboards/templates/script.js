@@ -39,7 +39,7 @@
     Plotly.newPlot(plot, content.data, content.layout, options);
     menus(name, content.views, view => Plotly.update(
       plot, { x: view.x, y: view.y, customdata: view.customdata },
-      { "yaxis.title.text": view.title, "yaxis.autorange": true }));
+      { "yaxis.title.text": view.title, "yaxis.range": view.range }));
     window.addEventListener("beforeprint", () => Plotly.relayout(plot, { width: 960 }));
     window.addEventListener("afterprint", () => Plotly.relayout(plot, { width: null, autosize: true }));
   }

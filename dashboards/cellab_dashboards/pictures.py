@@ -11,7 +11,7 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-WIDEST = 360  # pixels
+LONGEST = 360  # pixels, of a picture's longer side
 CLEAR_TINT, STRONG_TINT = 110, 150  # of 255
 
 
@@ -23,7 +23,7 @@ def data_url(image: Image.Image) -> str:
 
 
 def grey(pixels: Pixels) -> Image.Image:
-    """Pixels (H, W) uint8, stretched to the range between their 0.5th and 99.5th percentiles, at most `WIDEST` wide."""
+    """Pixels (H, W) uint8, stretched between their 0.5th and 99.5th percentiles, at most `LONGEST` wide and high."""
     low, high = np.percentile(pixels, (0.5, 99.5))
     stretched = (pixels.astype(np.float32) - low) / max(high - low, 1) * 255
     image = Image.fromarray(stretched.clip(0, 255).astype(np.uint8))
@@ -31,7 +31,7 @@ def grey(pixels: Pixels) -> Image.Image:
 
 
 def black_and_white(mask: Mask) -> Image.Image:
-    """A mask (H, W), white where it is true, at most `WIDEST` wide."""
+    """A mask (H, W), white where it is true, at most `LONGEST` wide and high."""
     image = Image.fromarray(mask.astype(np.uint8) * 255)
     return image.resize(_size(image), Image.Resampling.BOX).point(lambda value: 255 * (value >= 128)).convert("1")
 
@@ -55,9 +55,8 @@ def tinted(classes: Pixels, tints: list[tuple[int, int, int]], strong: set[int])
 
 def _size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
-    if width <= WIDEST:
-        return width, height
-    return WIDEST, max(1, round(height * WIDEST / width))
+    share = min(1, LONGEST / max(width, height))
+    return max(1, round(width * share)), max(1, round(height * share))
 
 
 class Album:

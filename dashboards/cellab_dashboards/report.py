@@ -9,6 +9,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from cellab.errors import CellabError
 from cellab_dashboards import colours, figures, tables
 from cellab_dashboards.generated import generated
 from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, overlays
@@ -29,7 +30,7 @@ def write_report(study_dir: Path) -> Path:
         The report's path.
 
     Raises:
-        CellabError: a file of the study is missing or damaged.
+        CellabError: a file of the study is missing or damaged, or the report cannot be written.
     """
     study = read_study(study_dir)
     environment = Environment(
@@ -45,6 +46,8 @@ def write_report(study_dir: Path) -> Path:
     try:
         beside.write_text(page, encoding="utf-8")
         beside.replace(path)
+    except OSError as error:
+        raise CellabError(f"{path} cannot be written ({error.strerror}): its folder must be writable.") from error
     finally:
         beside.unlink(missing_ok=True)
     return path

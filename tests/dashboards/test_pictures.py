@@ -10,7 +10,7 @@ from PIL import Image
 
 from cellab_dashboards.generated import generated
 from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, agreement, dice, overlays
-from cellab_dashboards.pictures import WIDEST, black_and_white, grey, tinted
+from cellab_dashboards.pictures import LONGEST, black_and_white, grey, tinted
 from cellab_dashboards.study_files import read_study
 
 
@@ -43,12 +43,12 @@ def test_tints_are_those_of_the_legend():
     assert all(0 < pixel[3] < 255 for pixel in pixels[1:])
 
 
-@pytest.mark.parametrize("size", [(1, 1), (90, 40), (2000, 1500)])
-def test_pictures_are_no_wider_than_the_report_needs(size):
+@pytest.mark.parametrize("size", [(1, 1), (90, 40), (2000, 1500), (400, 1600)])
+def test_pictures_are_no_larger_than_the_report_needs(size):
     pixels = np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8)
     for picture in (grey(pixels), black_and_white(pixels > 99), tinted(pixels % 5, TINTS, set())):
-        width = min(size[1], WIDEST)
-        assert picture.size == (width, max(1, round(size[0] * width / size[1])))
+        assert max(picture.size) == min(max(size), LONGEST)
+        assert picture.width / picture.height == pytest.approx(size[1] / size[0], rel=0.01)
 
 
 def test_outputs_of_every_arm_generation_and_seed_can_be_chosen(fabricate):

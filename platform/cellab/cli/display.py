@@ -72,7 +72,7 @@ class Display:
         for ended in snapshot.ended[self.printed :]:
             self.printed += 1
             if ended.how != "reused" and not (self.live and ended.how == "finished"):
-                self.console.print(_ended_line(ended, self.printed, snapshot), highlight=False)
+                self.console.print(_ended_line(ended, self.printed, snapshot), soft_wrap=True)
         if self.live:
             self.live.update(_panel(snapshot), refresh=True)
 

@@ -132,6 +132,14 @@ def import_(
             help="Grey values to 8 bit: auto (16 bit, dark or flat images), none, or two percentiles LOW,HIGH."
         ),
     ] = "auto",
+    stretch_each: Annotated[
+        bool | None,
+        typer.Option(
+            "--stretch-each/--stretch-together",
+            help="By percentiles of each image, or of all images together.",
+            show_default="each where unrelated",
+        ),
+    ] = None,
     seed: Seed = 0,
     source: Annotated[str, typer.Option(help="Where the images come from, for the record.")] = "unknown",
     licence: Annotated[str, typer.Option(help="Licence of the images, for the record.")] = "unknown",
@@ -146,14 +154,16 @@ def import_(
         split = "random" if related is False else "blocks"
         if related is None:
             _notice("frames are taken to be consecutive, in the order of their names; else give --split random")
+    if related is None:
+        related = split == "blocks"
     settings = Import(
         images=images,
         masks=masks,
         truth=truth,
-        related=split == "blocks" if related is None else related,
+        related=related,
         scales=_numbers(scales, "--scales"),
         splitting=Splitting(split, _numbers(fractions, "--fractions"), gap, seed),
-        stretch=Stretch.parse(stretch),
+        stretch=Stretch.parse(stretch, not related if stretch_each is None else stretch_each),
         source=source,
         licence=licence,
     )

@@ -123,7 +123,7 @@ def import_folders(
         overwrite=overwrite,
     ) as writer:
         for index, (image, mask, truth) in enumerate(zip(sources.images, sources.masks, sources.truth, strict=True)):
-            frame = limits.apply(read_image(image)[0])
+            frame = settings.stretch.apply(read_image(image)[0], limits)
             ids = read_mask(mask) if mask else np.zeros(survey.size, np.uint32)
             writer.append(
                 image.key,
@@ -235,7 +235,13 @@ def _by(size: tuple[int, ...]) -> str:
 
 def _provenance(settings: Import, survey: Survey, limits: Limits) -> dict[str, Any]:
     notices = [f"{count} frames: {notice}" for notice, count in survey.notices.items()]
-    if limits.reason:
+    low, high = settings.stretch.percentiles
+    if limits.reason and settings.stretch.each:
+        notices.append(
+            f"each image's grey values, percentiles {low:g} to {high:g} of its own, were stretched to 0 to 255 "
+            f"({limits.reason})"
+        )
+    elif limits.reason:
         notices.append(f"grey values {limits.low:g} to {limits.high:g} were stretched to 0 to 255 ({limits.reason})")
     missing = int((~survey.annotated).sum())
     if missing:
@@ -248,7 +254,7 @@ def _provenance(settings: Import, survey: Survey, limits: Limits) -> dict[str, A
         "licence": settings.licence,
         "made_by": "import",
         "arguments": arguments,
-        "stretch": asdict(limits) if limits.reason else None,
+        "stretch": {**asdict(limits), "each": settings.stretch.each} if limits.reason else None,
         "notices": notices,
         "history": [],
     }

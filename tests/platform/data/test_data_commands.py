@@ -67,8 +67,11 @@ def test_unrelated_images(tmp_path: Path, folders: list[str | Path]) -> None:
     assert "taken to be consecutive" not in result.stderr
     with Dataset.open(tmp_path / "made.h5") as data:
         assert not data.related
+        assert data.provenance["arguments"]["stretch"]["each"]
     result = run("import", tmp_path / "leaky.h5", *folders, "--split", "random", "--related")
     assert "split at random" in result.stderr
+    with Dataset.open(tmp_path / "leaky.h5") as data:
+        assert not data.provenance["arguments"]["stretch"]["each"]
     run("import", tmp_path / "unrelated.h5", *folders, "--unrelated")
     with Dataset.open(tmp_path / "unrelated.h5") as data:
         assert not data.related

@@ -57,3 +57,25 @@ def test_percentiles_are_those_of_numpy() -> None:
 def test_nonsense(text: str) -> None:
     with pytest.raises(DataError, match="stretch"):
         Stretch.parse(text)
+
+
+def test_each_image_by_its_own_percentiles() -> None:
+    stretch = Stretch(percentiles=(0, 100), each=True)
+    bright, dim = np.array([[10, 110, 210]], np.uint8), np.array([[5, 25, 45]], np.uint8)
+    limits = stretch.limits(histogram(np.concatenate([bright, dim, DARK[None, :900]], axis=1)), False)
+    for image in (bright, dim):
+        np.testing.assert_array_equal(stretch.apply(image, limits), [[0, 128, 255]])
+    assert Stretch(percentiles=(0, 100)).apply(dim, limits).max() == round((45 - 5) * 255 / (210 - 5))
+
+
+def test_an_empty_image_among_others_stays_dark() -> None:
+    stretch = Stretch("always", percentiles=(0, 100), each=True)
+    limits = stretch.limits(histogram(FULL), False)
+    noise = np.array([[7, 8, 7, 9]], np.uint8)
+    assert stretch.apply(noise, limits).max() == round(2 * 255 / (0.05 * 255))
+
+
+def test_images_that_need_no_stretching_are_left_alone_one_by_one_too() -> None:
+    stretch = Stretch(each=True)
+    limits = stretch.limits(histogram(FULL), False)
+    np.testing.assert_array_equal(stretch.apply(FLAT.astype(np.uint8)[None], limits), FLAT[None])

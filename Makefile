@@ -16,7 +16,7 @@ install: .venv/.installed
 demo: install
 	mkdir -p runs
 	$(BIN)/cellab data synth $(DEMO) --force
-	$(BIN)/cellab ablate gan_loss data.path=$(DEMO) scale=laptop 'seeds=[0]' training.steps=150 gan.steps=150 --name demo
+	$(BIN)/cellab ablate gan_loss data.path=$(DEMO) scale=laptop 'seeds=[0]' training.steps=200 gan.steps=150 --name demo
 
 test: install
 	$(BIN)/pytest

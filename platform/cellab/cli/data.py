@@ -54,7 +54,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-@app.command(epilog="Example: [bold]cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.25[/]")
+@app.command(epilog="Example: [bold]cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.3[/]")
 def synth(
     out: Output,
     frames: Annotated[int, typer.Option(help="Consecutive sections.")] = 64,
@@ -66,7 +66,7 @@ def synth(
     coverage: Annotated[float, typer.Option(help="Share of the volume that cells fill, at most 0.5.")] = 0.36,
     noise: Annotated[float, typer.Option(help="Standard deviation of the noise, grey values of 255.")] = 13.0,
     blur: Annotated[float, typer.Option(help="Standard deviation of the blur, pixels.")] = 0.65,
-    never_labelled: Annotated[float, typer.Option(help="Share of the cells that are never labelled.")] = 0.25,
+    never_labelled: Annotated[float, typer.Option(help="Share of the cells that are never labelled.")] = 0.5,
     gaps: Annotated[float, typer.Option(help="Share of the other cells unlabelled for a run of frames.")] = 0.25,
     stale: Annotated[
         float, typer.Option(help="Share of the labelled cells whose mask persists for a run of frames.")

@@ -26,7 +26,7 @@ class FaultRates:
         DataError: a rate is not from 0 to 1, or a run's lengths are not two ascending whole numbers.
     """
 
-    never_labelled: float = 0.25
+    never_labelled: float = 0.5
     gaps: float = 0.25
     gap_frames: tuple[int, int] = (3, 10)
     stale: float = 0.15

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import h5py
 import polars as pl
 
-from cellab.ablation import Arm
+from cellab.designs import Arm
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.executors.driver import Ending, describe
 from cellab.stage import Outcome, Stage

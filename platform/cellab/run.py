@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
+from cellab.ablation import OWN
 from cellab.cli.display import Display
 from cellab.errors import CellabError
 from cellab.executors.monitor import Monitor
@@ -107,8 +108,7 @@ def _description(study: Study) -> dict[str, Any]:
         "name": study.name,
         "question": ablation.question,
         "design": ablation.design,
-        "baseline": ablation.baseline,
-        "factors": ablation.factors,
+        **ablation.content,
         "seeds": ablation.seeds,
         "rank_by": ablation.rank_by,
         "data_digest": study.data_digest,
@@ -117,7 +117,7 @@ def _description(study: Study) -> dict[str, Any]:
 
 
 # More arms or seeds, another way to run or rank: still the same study.
-_MAY_CHANGE = ("seeds", "factors", "question", "rank_by", "baseline")
+_MAY_CHANGE = ("seeds", "question", "rank_by", *OWN)
 _MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
 
 

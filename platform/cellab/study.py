@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellab.ablation import Ablation, Arm
+from cellab.ablation import Ablation
 from cellab.checks import check_trial
 from cellab.compose import compose_trial
 from cellab.data.dataset import Dataset, check_trainable
+from cellab.designs import Arm
 from cellab.errors import CellabError, ConfigError
 from cellab.lineage import Lineage, build_lineage
 from cellab.stage import KINDS, Stage

@@ -47,9 +47,9 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.mark.parametrize(("kind", "name"), list(components.catalogue()))
 def test_every_component_runs_in_a_lineage(phantom, store, kind, name):
-    arm = {kind: name}
+    content = {"baseline": {kind: name}, "factors": {kind: [name]}}
     overrides = [f"data.path={phantom}", *QUICK, *([] if kind == "acceptance" else ["acceptance=none"])]
-    study = build_study("one", Ablation("one", "?", "one_factor", arm, {kind: [name]}, [0], "dice", overrides))
+    study = build_study("one", Ablation("one", "?", "one_factor", content, [0], "dice", overrides))
     endings = inline.run_study(study, store, Monitor.of(study.stages.values(), 1))
     assert [ending.status for ending in endings.values()] == ["completed"], endings
 

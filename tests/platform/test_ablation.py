@@ -58,7 +58,7 @@ def test_own_keys_and_trial_keys_are_told_apart(folder):
     ablation = load("good", ["seeds=[5]", "training.steps=3", "factors.unet.width=[2,8]"], folder)
     assert ablation.seeds == [5]
     assert ablation.overrides == ["scale=smoke", "training.steps=3"]
-    assert ablation.factors["unet.width"] == [2, 8]
+    assert ablation.content["factors"]["unet.width"] == [2, 8]
 
 
 def test_a_factor_cannot_be_overridden(folder):
@@ -106,3 +106,104 @@ def test_unknown_ablations_and_folders(folder, tmp_path):
 def test_ours_are_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find("gan_loss", None).is_file()
+
+
+LEAVE_ONE_OUT = """# What earns its keep?
+design: leave_one_out
+baseline: {unet.width: 8}
+without:
+  gate: {acceptance: none}
+  ensemble: {members: 1, voting.threshold: 0.4}
+seeds: [0]
+rank_by: dice
+overrides: []
+"""
+PAIRS = """# Which of two?
+design: pairs
+pairs:
+  gate: {with: {acceptance: running_mean}, without: {acceptance: none}}
+  width: {narrow: {unet.width: 4}, wide: {unet.width: 8, training.optimiser.lr: 1e-3}}
+seeds: [0]
+rank_by: dice
+overrides: []
+"""
+ARMS = """# Is it worth it?
+design: arms
+arms:
+  whole lineage: []
+  generation 0: [generations=1]
+  large: [generations=1, members=5, "unet.width=16"]
+seeds: [0]
+rank_by: dice
+overrides: []
+"""
+
+
+def arms_of(folder: Path, text: str, *overrides: str) -> dict[str, tuple[str, ...]]:
+    (folder / "this.yaml").write_text(text)
+    arms = load("this", list(overrides), folder).arms()
+    assert [arm.is_baseline for arm in arms] == [True] + [False] * (len(arms) - 1)
+    return {arm.name: arm.overrides for arm in arms}
+
+
+def test_leave_one_out(folder):
+    assert arms_of(folder, LEAVE_ONE_OUT) == {
+        "baseline": ("unet.width=8",),
+        "without gate": ("unet.width=8", "acceptance=none"),
+        "without ensemble": ("unet.width=8", "members=1", "voting.threshold=0.4"),
+    }
+    changed = arms_of(folder, LEAVE_ONE_OUT, "baseline.unet.width=4", "without.gate={acceptance:fixed}", "members=2")
+    assert changed["without gate"] == ("unet.width=4", "acceptance=fixed")
+
+
+def test_pairs(folder):
+    assert arms_of(folder, PAIRS) == {
+        "gate: with": ("acceptance=running_mean",),
+        "gate: without": ("acceptance=none",),
+        "width: narrow": ("unet.width=4",),
+        "width: wide": ("unet.width=8", "training.optimiser.lr=0.001"),
+    }
+
+
+def test_free_arms(folder):
+    assert arms_of(folder, ARMS, 'arms.large=["members=9"]') == {
+        "whole lineage": (),
+        "generation 0": ("generations=1",),
+        "large": ("members=9",),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "told"),
+    [
+        (LEAVE_ONE_OUT, "{acceptance: none}", "[]", "without.gate: [] is not a mapping"),
+        (LEAVE_ONE_OUT, "baseline: {unet.width: 8}", "baseline: 3", "baseline: 3 must map"),
+        (LEAVE_ONE_OUT, "without:", "factors:", "an ablation of design leave_one_out has no such key"),
+        (
+            PAIRS,
+            "with: {acceptance: running_mean}, ",
+            "",
+            "pairs.gate: {'without': {'acceptance': 'none'}} must map two",
+        ),
+        (
+            PAIRS,
+            "with: {acceptance: running_mean}",
+            "with: {acceptance: none}",
+            "pairs.gate: both settings are the same",
+        ),
+        (PAIRS, "narrow: {unet.width: 4}", "narrow: 4", "pairs.width.narrow: 4 is not a mapping"),
+        (ARMS, "[generations=1]", "generations=1", "arms.generation 0: 'generations=1' is not a list"),
+        (ARMS, "[generations=1]", "[]", "arms.generation 0: it does the same as arms.whole lineage"),
+        (ARMS, "[generations=1]", "['generations']", "arms.generation 0: 'generations' is not an override"),
+    ],
+)
+def test_bad_files_of_other_designs(folder, text, old, new, told):
+    assert old in text
+    found = mistakes(folder, text.replace(old, new, 1))
+    assert any(told in mistake for mistake in found), found
+
+
+def test_what_the_baseline_sets_cannot_be_overridden(folder):
+    (folder / "this.yaml").write_text(LEAVE_ONE_OUT)
+    with pytest.raises(ConfigError, match=r"unet\.width.*its arms set it: change it with 'baseline\.unet\.width="):
+        load("this", ["unet.width=2"], folder)

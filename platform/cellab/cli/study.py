@@ -11,6 +11,7 @@ from rich.console import Console
 from cellab import ablation as ablations
 from cellab.cli.tables import plan_table, ranking_table
 from cellab.compose import compose_trial
+from cellab.designs import BASELINE
 from cellab.errors import CellabError
 from cellab.names import did_you_mean
 from cellab.overrides import last_of_each_key, parse
@@ -98,9 +99,8 @@ def train(
     ablation = ablations.Ablation(
         name="train",
         question="One lineage, no ablation.",
-        design="one_factor",
-        baseline={},
-        factors={},
+        design="arms",
+        content={"arms": {BASELINE: []}},
         seeds=[config["seed"]],
         rank_by="dice",
         overrides=chosen,

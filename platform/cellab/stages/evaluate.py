@@ -36,7 +36,7 @@ def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     ]
 
     def vote(images: Tensor) -> Tensor:
-        probability: Tensor = voting(members, to_channels_last(images))
+        probability: Tensor = voting.votes(members, to_channels_last(images)).mean(dim=0)
         return probability
 
     rows: list[dict[str, Any]] = []

@@ -22,6 +22,9 @@ class Augmentation(Protocol):
     def linear(self, count: int, generator: torch.Generator) -> Tensor:
         """Random linear maps (count, 2, 2) of output to input coordinates (x, y), on the CPU."""
 
+    def displacement(self, count: int, size: int, generator: torch.Generator) -> Tensor | None:
+        """Random offsets (count, size, size, 2) in pixels (x, y) that are added to those, on the CPU; None: none."""
+
     def appearance(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Changes how images (B, 1, H, W) in [0, 1] look, not where things are."""
 
@@ -96,7 +99,8 @@ class CropSource:
         among = self.annotated if only_annotated else self.all
         places, tried = self._places(count, threshold, generator, among)
         linear = self.augmentation.linear(count, generator)
-        warped = warp(self.planes, places, linear, self.crop_size)
+        displacement = self.augmentation.displacement(count, self.crop_size, generator)
+        warped = warp(self.planes, places, linear, self.crop_size, displacement)
         images = self.augmentation.appearance(warped[:, :1] / 255, generator)
         labels = (warped[:, 1:] >= 0.5).float()
         masks = labels[:, :1] if self.sums is not None else torch.zeros_like(images)
@@ -152,20 +156,23 @@ def _summed_area(masks: np.ndarray) -> Tensor:
     return torch.from_numpy(sums)
 
 
-def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int) -> Tensor:
-    """Cuts squares and maps them linearly about their centres, sampling bilinearly, mirrored beyond the border.
+def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int, displacement: Tensor | None = None) -> Tensor:
+    """Cuts squares and warps them about their centres, sampling bilinearly once, mirrored beyond the border.
 
     Args:
         planes: (N, C, H, W), any dtype, on the device.
         places: (B, 3) integer, on the CPU: frame, top and left of each square.
         linear: (B, 2, 2) float, on the CPU: output offset from the centre (x, y) to input offset.
         size: the squares' side S, in pixels.
+        displacement: (B, S, S, 2) float, on the CPU: pixels (x, y) added to the input offset of each output pixel.
 
     Returns:
         (B, C, S, S) float, in the planes' units.
     """
     device = planes.device
     reach = float(linear.abs().sum(2).max()) * size / 2  # farthest input offset that any output pixel needs
+    if displacement is not None:
+        reach += float(displacement.abs().max())
     patch = 2 * int(np.ceil(reach)) + 2
     margin = (patch - size) // 2
     patch = size + 2 * margin
@@ -179,6 +186,8 @@ def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int) -> Tensor:
     # align_corners=False: normalised coordinate 1 is half a patch from the centre
     theta = torch.cat([linear * (size / patch), torch.zeros(len(linear), 2, 1)], dim=2).to(device)
     grid = F.affine_grid(theta, [len(linear), 1, size, size], align_corners=False)
+    if displacement is not None:
+        grid = grid + displacement.to(device) * (2 / patch)
     return F.grid_sample(patches, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

@@ -19,11 +19,11 @@ Member = Callable[[Tensor], Tensor]
 class Voting(Protocol):
     """The contract of the kind `voting`."""
 
-    def __call__(self, members: Sequence[Member], images: Tensor) -> Tensor:
-        """Probability (B, 1, H, W) in [0, 1] from members, which give logits, and images (B, 1, H, W)."""
+    def votes(self, members: Sequence[Member], images: Tensor) -> Tensor:
+        """Each member's vote (K, B, 1, H, W) in [0, 1]; members give logits of images (B, 1, H, W)."""
 
     def target(self, probability: Tensor) -> Tensor:
-        """The pseudo-label (B, 1, H, W) in [0, 1] that a probability stands for."""
+        """The pseudo-label (B, 1, H, W) in [0, 1] that the mean of the votes stands for."""
 
 
 class Acceptance(Protocol):
@@ -31,13 +31,13 @@ class Acceptance(Protocol):
 
     threshold: float
 
-    def __call__(self, entropies: Sequence[float]) -> list[bool]:
-        """Whether each is accepted, one after the other."""
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
+        """Whether each is accepted, one after the other, by its entropy or by its votes (K, B, 1, H, W)."""
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         """What it remembers."""
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes it on."""
 
 
@@ -201,9 +201,10 @@ class PseudoLabelSource:
     def _label_batch(self) -> None:
         """Labels one batch of proposals, and keeps those that pass."""
         crops = self.propose(self.settings.batch_size)
-        probability = self.labelling.voting(self.labelling.parents, crops.images)
+        votes = self.labelling.voting.votes(self.labelling.parents, crops.images)
+        probability = votes.mean(dim=0)
         entropies = self.labelling.entropy(probability).tolist()
-        passed = torch.tensor(self.acceptance(entropies), device=self.device)
+        passed = torch.tensor(self.acceptance(entropies, votes), device=self.device)
         pseudo = self.labelling.voting.target(probability)
         full = pseudo.mean(dim=(1, 2, 3)) >= self.minimum_prominence
         keep = passed & full

@@ -113,7 +113,7 @@ def test_draws_refresh_with_their_probability():
 def test_a_source_that_dries_up_gives_up_and_is_counted():
     source = make()
     source.fill()
-    source.acceptance = lambda entropies: [False] * len(entropies)
+    source.acceptance = lambda entropies, _votes: [False] * len(entropies)
     source.acceptance.threshold = 0.0
     assert len(source.draw(32)) == 32
     assert source.counters["gave_up"] > 0

@@ -17,19 +17,24 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 
+from cellab.documentation import Documentation
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
 
 GROUP = "cellab.components"
+# parses a hundred files in the time that OmegaConf's own loader takes for two
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Package:
-    """An installed package that offers components: its distribution's name and its folder of configs."""
+    """An installed package that offers components: its distribution's name, its own, and its folder of configs."""
 
     origin: str
+    module: str
     config: Path
 
 
@@ -46,14 +51,18 @@ class Component:
     def config(self) -> dict[str, Any]:
         """The YAML's content, interpolations unresolved."""
         content = OmegaConf.to_container(OmegaConf.load(self.path))
-        if not isinstance(content, dict) or "_target_" not in content:
-            raise CellabError(f"{self.path}: a component needs a `_target_` that names its class.")
+        assert isinstance(content, dict)  # else it is not in the catalogue
         return {str(key): value for key, value in content.items()}
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"{self.kind}/{self.name} ({self.path})"
 
     @property
     def target(self) -> Callable[..., Any]:
         """The class or function that the YAML names."""
-        return resolve(str(self.config["_target_"]), where=f"{self.kind}/{self.name} ({self.path})")
+        return resolve(self.config["_target_"], self.where)
 
     @property
     def summary(self) -> str:
@@ -61,33 +70,60 @@ class Component:
         first = self.path.read_text().lstrip().partition("\n")[0]
         if first.startswith("#"):
             return first.lstrip("# ").strip()
-        return (inspect.getdoc(self.target) or "").partition("\n")[0]
+        return Documentation.of(self.target).summary
 
 
 @functools.cache
 def packages() -> tuple[Package, ...]:
-    """Every installed package that offers components, in the order of their entry points' names.
+    """Every installed package that offers components, in the order of their names.
 
     Raises:
-        CellabError: one of them does not import (with its traceback), or has no folder `config`.
+        ConfigError: some do not import (with their tracebacks), have no folder `config`, or share their module's name
+            with another - all of them together.
     """
-    found = {point.value: _package(point) for point in entry_points(group=GROUP)}
-    return tuple(found[value] for value in sorted(found))
+    found: dict[str, Package] = {}
+    mistakes = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.value, _origin(point))):
+        if point.value in found and found[point.value].origin != _origin(point):
+            mistakes.append(
+                f"two distributions offer the package of components {point.value}, and only one can be imported: "
+                f"{found[point.value].origin} and {_origin(point)}. Uninstall one."
+            )
+            continue
+        try:
+            found[point.value] = _package(point)
+        except CellabError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return tuple(found.values())
+
+
+def _origin(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value
 
 
 def _package(point: EntryPoint) -> Package:
-    origin = point.dist.name if point.dist else point.value
+    origin = _origin(point)
+    named = f"the plug-in {origin} ({GROUP}: {point.name} = {point.value})"
     try:
         module = importlib.import_module(point.value)
     except Exception as error:
-        raise CellabError(
-            f"the plug-in {origin} ({GROUP}: {point.name} = {point.value}) does not import:\n{traceback.format_exc()}"
-        ) from error
-    folder = Path(str(module.__path__[0] if hasattr(module, "__path__") else module.__file__))
-    config = folder / "config"
+        raise CellabError(f"{named} does not import:\n{_traceback(error)}") from error
+    if not hasattr(module, "__path__"):
+        raise CellabError(f"{named} is no package: it needs a folder with config/<kind>/<name>.yaml in it.")
+    config = Path(module.__path__[0]) / "config"
     if not config.is_dir():
-        raise CellabError(f"the plug-in {origin} has no folder of configs: {config} should hold <kind>/<name>.yaml.")
-    return Package(origin, config)
+        raise CellabError(f"{named} has no folder of configs: {config} should hold <kind>/<name>.yaml.")
+    return Package(origin, point.value, config)
+
+
+def _traceback(error: BaseException) -> str:
+    """Indented, without what lies between us and the module that does not import."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if f.filename not in (__file__, importlib.__file__) and not f.filename.startswith("<")]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(theirs)] if theirs else []
+    return "  " + "".join([*lines, *traceback.format_exception_only(error)]).strip().replace("\n", "\n  ")
 
 
 @functools.cache
@@ -95,19 +131,34 @@ def catalogue() -> dict[tuple[str, str], Component]:
     """Every component by (kind, name), sorted.
 
     Raises:
-        CellabError: two packages claim one kind/name.
+        ConfigError: two packages claim one kind/name, or a YAML is none or names no `_target_` - all of them together.
     """
     found: dict[tuple[str, str], Component] = {}
+    mistakes = []
     for package in packages():
         for path in sorted(package.config.glob("*/*.yaml")):
             component = Component(path.parent.name, path.stem, package.origin, path)
+            mistakes += _yaml_mistakes(component)
             clash = found.setdefault((component.kind, component.name), component)
             if clash is not component:
-                raise CellabError(
+                mistakes.append(
                     f"two packages claim the component {component.kind}/{component.name}: "
                     f"{clash.origin} ({clash.path}) and {component.origin} ({component.path})."
                 )
+    if mistakes:
+        raise ConfigError(mistakes)
     return dict(sorted(found.items()))
+
+
+def _yaml_mistakes(component: Component) -> list[str]:
+    where = f"{component.where} of {component.origin}"
+    try:
+        content = yaml.load(component.path.read_bytes(), _Loader)
+    except yaml.YAMLError as error:
+        return [f"{where} is not readable YAML: {' '.join(str(error).split())}"]
+    if not isinstance(content, dict) or not isinstance(content.get("_target_"), str):
+        return [f"{where}: a component needs a `_target_` that names its class."]
+    return []
 
 
 def kinds() -> list[str]:
@@ -140,13 +191,28 @@ def get(kind: str, name: str) -> Component:
 
 
 def resolve(path: str, where: str) -> Callable[..., Any]:
-    """The class or function at a dotted path; `where` names the place that asked, for the message."""
-    module_name, _, attribute = path.rpartition(".")
+    """The class or function at a dotted path; `where` names the place that asked, for the message.
+
+    Raises:
+        CellabError: there is none (the nearest name is suggested), or its module does not import (with its traceback).
+    """
+    named = f"{where}: `_target_: {path}` cannot be loaded"
+    module_name, _, attribute = str(path).rpartition(".")
+    if not module_name:
+        raise CellabError(f"{named}: it must be the full name of a class, e.g. my_package.my_module.MyClass.")
     try:
-        return getattr(importlib.import_module(module_name), attribute)  # type: ignore[no-any-return]
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise CellabError(f"{named}: there is no module {error.name}.") from error
+        raise CellabError(f"{named}: {module_name} does not import:\n{_traceback(error)}") from error
     except Exception as error:
-        lines = traceback.format_exception_only(error)
-        raise CellabError(f"{where}: `_target_: {path}` cannot be loaded: {''.join(lines).strip()}") from error
+        raise CellabError(f"{named}: {module_name} does not import:\n{_traceback(error)}") from error
+    target = getattr(module, attribute, None)
+    if not callable(target):
+        near = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise CellabError(f"{named}: {module_name} has no class or function {attribute}{did_you_mean(attribute, near)}")
+    return target  # type: ignore[no-any-return]
 
 
 def build(kind: str, name: str, **arguments: Any) -> Any:
@@ -194,16 +260,15 @@ def check_signature(config: dict[str, Any], where: str, given: tuple[str, ...] =
     Returns:
         One sentence per mistake: the key, what was found and what is allowed.
     """
-    mistakes = []
-    for key, value in config.items():
-        if isinstance(value, dict) and "_target_" in value:
-            mistakes += check_signature(value, f"{where}.{key}")
+    mistakes = [mistake for key, value in config.items() for mistake in _nested_mistakes(value, f"{where}.{key}")]
     try:
-        target = resolve(str(config["_target_"]), where)
+        target = resolve(config["_target_"], where)
+        parameters = inspect.signature(target).parameters.values()
     except CellabError as error:
         return [*mistakes, str(error)]
+    except (TypeError, ValueError):  # written in C: it has none
+        return mistakes
     found = {key for key in config if not (key.startswith("_") and key.endswith("_"))} | set(given)
-    parameters = inspect.signature(target).parameters.values()
     allowed = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for name in sorted(found - set(allowed)) if not takes_any else []:
@@ -212,3 +277,13 @@ def check_signature(config: dict[str, Any], where: str, given: tuple[str, ...] =
         required = {p.name for p in parameters if p.default is p.empty and p.name in allowed}
         mistakes += [f"{where}.{name}: {config['_target_']} needs it." for name in sorted(required - found)]
     return mistakes
+
+
+def _nested_mistakes(value: Any, where: str) -> list[str]:
+    if isinstance(value, list):
+        return [mistake for n, item in enumerate(value) for mistake in _nested_mistakes(item, f"{where}.{n}")]
+    if not isinstance(value, dict):
+        return []
+    if "_target_" in value:
+        return check_signature(value, where)
+    return [mistake for key, item in value.items() for mistake in _nested_mistakes(item, f"{where}.{key}")]

@@ -42,6 +42,8 @@ def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any])
             there = ", ".join(f"{each:g}" for each in data.scales)
             yield f"{key}: {data.path} has no frames at scale {value:g}; it has {there}."
             return
+    if config["data"]["labels"] == "truth" and not data.has_truth:
+        yield f"data.labels: {data.path} has no truth to learn from: use given."
     crop = config["training"]["crop_size"]
     yield from _fits("training.crop_size", crop, data.size(scale), f"scale {scale:g}")
     stride = getattr(built.get("unet"), "stride", 1)

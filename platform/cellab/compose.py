@@ -18,6 +18,7 @@ from cellab.overrides import Override, last_of_each_key, parse, unknown_key
 from cellab.settings import check_sections
 
 CONFIG = Path(__file__).parent / "config"
+OPTIONAL = ("gan_regulariser",)  # kinds that a trial may do without
 SCALES = sorted(path.stem for path in (CONFIG / "scale").glob("*.yaml"))
 
 
@@ -64,7 +65,7 @@ def compose_trial(overrides: list[str]) -> dict[str, Any]:
     """
     wanted = last_of_each_key(parse(overrides))
     options = groups()
-    choices = [override for override in wanted if override.key in options]
+    choices = [override for override in wanted if override.key in options and not _is_none(override)]
     values = [override for override in wanted if override.key not in options]
     mistakes = [mistake for choice in choices if (mistake := _unknown_choice(choice, options[choice.key]))]
     if mistakes:
@@ -76,7 +77,32 @@ def compose_trial(overrides: list[str]) -> dict[str, Any]:
     if mistakes:
         raise ConfigError(mistakes)
     config = compose(CONFIG, "trial", [override.text for override in [*choices, *values]])
+    _put_regulariser(config)
+    _lengthen(config)
     return _resolve(config)
+
+
+def _put_regulariser(config: dict[str, Any]) -> None:
+    """A regulariser that was chosen takes the place of the adversarial loss's own."""
+    regulariser = config.pop("gan_regulariser", None)
+    if regulariser is None:
+        return
+    if "regulariser" not in config["gan_loss"]:
+        raise ConfigError([f"gan_regulariser: {config['gan_loss']['_target_']} has no regulariser to replace."])
+    config["gan_loss"]["regulariser"] = regulariser
+
+
+def _lengthen(config: dict[str, Any]) -> None:
+    """Equal compute without self-training: the steps of all generations go to the first, and there is no other."""
+    steps, generations = config["training"]["steps"], config["generations"]
+    if config["equal_compute"] is True and isinstance(steps, int) and isinstance(generations, int):
+        config["training"]["steps"] = steps * generations
+        config["generations"] = 1
+
+
+def _is_none(choice: Override) -> bool:
+    """`gan_regulariser=null` says what is so without it; Hydra takes no null for a group."""
+    return choice.value is None and choice.key in OPTIONAL
 
 
 def _unknown_choice(choice: Override, options: list[str]) -> str | None:

@@ -54,7 +54,8 @@ def build_lineage(config: dict[str, Any], arm: str, seed: int, data_digest: str,
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device)
+    inherits = instantiate(config["teacher"], "teacher").inherits
+    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, inherits)
     schedule = instantiate(config["prominence_schedule"], "prominence_schedule")
     mix = instantiate(config["data_mix"], "data_mix")
     shares = [mix.shares(generation) for generation in range(config["generations"])]
@@ -84,9 +85,10 @@ class _Builder:
     seed: int
     data_digest: str
     device: str
+    inherits: bool
 
     def gan(self) -> Stage:
-        parts = ("generator", "discriminator", "discriminator_ensemble", "gan_loss", "gan")
+        parts = ("generator", "discriminator", "discriminator_ensemble", "gan_loss", "gan_augmentation", "gan")
         return self._stage(
             "train_gan",
             "generator",
@@ -103,13 +105,16 @@ class _Builder:
         gan: Stage | None,
     ) -> Iterator[Stage]:
         asked = {part: self.config[part] for part in ("unet", "segmentation_loss", "augmentation", "training")}
-        asked |= {"shares": shares, "labelled_prominence": prominence["labelled"]}
+        asked |= {"labels": self.config["data"]["labels"], "shares": shares}
+        asked |= {"labelled_prominence": prominence["labelled"]}
         needs: list[str] = []
         if shares["pseudo"] > 0 or shares["generated"] > 0:
-            needs += [parent.key for parent in parents]
-            parts = ("voting", "entropy", "acceptance", "recombination", "pseudo_labels")
+            parts = ("teacher", "voting", "entropy", "acceptance", "recombination", "pseudo_labels")
             asked |= {part: self.config[part] for part in parts}
-            asked |= {"parents": list(needs), "pseudo_prominence": prominence["pseudo"]}
+            asked |= {"pseudo_prominence": prominence["pseudo"]}
+            if self.inherits:
+                needs += [parent.key for parent in parents]
+                asked |= {"parents": list(needs)}
         if shares["generated"] > 0:
             assert gan is not None
             needs.append(gan.key)

@@ -8,6 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 EXECUTORS = ("ray", "inline")
 DEVICES = ("auto", "cpu", "cuda")
+LABELS = ("given", "truth")
 
 
 def _at_least(section: Any, minimum: float, *names: str) -> None:
@@ -36,6 +37,10 @@ class Data:
     path: str = MISSING
     scale: float = 1.0
     gan_scale: float = 0.5
+    labels: str = "given"
+
+    def __post_init__(self) -> None:
+        _one_of(self, "labels", LABELS)
 
 
 @dataclass
@@ -79,7 +84,7 @@ class Gan:
     steps: int = MISSING
     batch_size: int = MISSING
     samples: int = MISSING
-    augmentation: dict[str, Any] = field(default_factory=dict)
+    crop_augmentation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "steps", "batch_size", "samples")
@@ -123,6 +128,7 @@ class Lineage:
     seed: int = 0
     generations: int = MISSING
     members: int = MISSING
+    equal_compute: bool = False
     executor: str = "ray"
 
     def __post_init__(self) -> None:

@@ -77,15 +77,16 @@ def build_study(name: str, ablation: Ablation) -> Study:
     """
     arms = tuple(ablation.arms())
     configs, mistakes = _compose(ablation, arms)
-    if mistakes:
-        raise ConfigError(mistakes)
+    if not configs:
+        raise ConfigError(_collect(mistakes))
     data_path = _the_data(configs)
     with Dataset.open(data_path) as data:
         check_trainable(data)
-        mistakes = _collect({arm.name: check_trial(configs[arm.name], data) for arm in arms})
+        for name, config in configs.items():
+            mistakes[name] += check_trial(config, data)
         digest, has_truth = data.digest, data.has_truth
-    if mistakes:
-        raise ConfigError(mistakes)
+    if any(mistakes.values()):
+        raise ConfigError(_collect(mistakes))
     trials = tuple(
         Trial(arm, seed, build_lineage(configs[arm.name], arm.name, seed, digest, _device(configs[arm.name])))
         for arm in arms
@@ -94,15 +95,16 @@ def build_study(name: str, ablation: Ablation) -> Study:
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth)
 
 
-def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+    """The configurations of the arms that can be composed, and the mistakes of each arm."""
     configs: dict[str, dict[str, Any]] = {}
     mistakes: dict[str, list[str]] = {arm.name: [] for arm in arms}
     for arm in arms:
         try:
             configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])
         except ConfigError as error:
-            mistakes[arm.name] = error.mistakes
-    return configs, _collect(mistakes)
+            mistakes[arm.name] += error.mistakes
+    return configs, mistakes
 
 
 def _collect(by_arm: dict[str, list[str]]) -> list[str]:

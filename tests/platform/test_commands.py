@@ -214,6 +214,19 @@ def test_mistakes_of_several_arms_are_told_together(cellab, phantom):
     assert "arm unet.width=8" not in told
 
 
+def test_three_mistakes_of_three_kinds_in_three_arms_are_told_at_once(cellab, phantom, tmp_path):
+    (tmp_path / "ablations").mkdir()
+    (tmp_path / "ablations" / "wrong.yaml").write_text(
+        "# What is wrong?\ndesign: arms\nseeds: [0]\nrank_by: dice\noverrides: []\narms:\n"
+        "  fine: []\n  misspelt: [unet=papr]\n  impossible: [unet.width=0]\n  unfit: [training.crop_size=40]\n"
+    )
+    told = refused(cellab("plan", "wrong", f"data.path={phantom}", "scale=smoke"))
+    assert "arm misspelt: unet: there is no unet 'papr'" in told
+    assert "arm impossible: unet: width: 0 is not allowed" in told
+    assert "arm unfit: training.crop_size: 40 is not divisible" in told
+    assert "fine" not in told
+
+
 @pytest.fixture
 def damaged(phantom, tmp_path):
     """Data sets with one thing wrong with each."""

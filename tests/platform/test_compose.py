@@ -44,6 +44,23 @@ def test_overrides_win_over_scales():
     assert compose_trial([DATA, "scale=smoke", "unet.width=6"])["unet"]["width"] == 6
 
 
+def test_equal_compute_gives_the_steps_of_all_generations_to_one():
+    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true"])
+    assert config["generations"] == 1
+    assert config["training"]["steps"] == 200
+    assert config["training"]["learning_rate_schedule"]["total_steps"] == 200
+
+
+def test_a_chosen_regulariser_replaces_the_losss_own():
+    config = compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=r1", "gan_regulariser.gamma=3"])
+    assert "gan_regulariser" not in config
+    assert config["gan_loss"]["regulariser"]["_target_"].endswith("R1")
+    assert config["gan_loss"]["regulariser"]["gamma"] == 3
+    untouched = compose_trial([DATA, "gan_loss=wgan"])["gan_loss"]
+    assert compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=null"])["gan_loss"] == untouched
+    assert "limit" in untouched["regulariser"]
+
+
 def test_interpolations_follow_overrides():
     config = compose_trial([DATA, "training.steps=123", "training.optimiser.lr=0.5"])
     assert config["training"]["learning_rate_schedule"]["total_steps"] == 123
@@ -64,6 +81,8 @@ def test_interpolations_follow_overrides():
         ("evaluation.overlap=1", ["evaluation.overlap", "[0, 1)"]),
         ("pseudo_labels.refresh_probability=2", ["pseudo_labels.refresh_probability", "[0, 1]"]),
         ("pseudo_labels.minimum=9999", ["pseudo_labels.minimum", "capacity"]),
+        ("data.labels=true", ["data.labels", "given, truth"]),
+        ("gan_regulariser=r2", ["'r2'", "did you mean 'r1'"]),
         ("executor=slurm", ["executor", "'slurm'", "ray, inline"]),
         ("resources.device=tpu", ["resources.device", "'tpu'", "auto, cpu, cuda"]),
         ("generations=0", ["generations", "at least 1"]),

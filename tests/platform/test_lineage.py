@@ -88,6 +88,22 @@ def test_one_generation_needs_neither_parents_nor_a_gan():
     assert [stage.kind for stage in built.stages] == ["train_member", "train_member", "evaluate"]
 
 
+def test_a_mean_teacher_inherits_nothing():
+    built = lineage("teacher=ema")
+    by_key = {stage.key: stage for stage in built.stages}
+    assert generation(built, 0) == generation(lineage(), 0)
+    for number in (1, 2):
+        for member in built.generations[number].members:
+            assert by_key[member].needs == (built.gan,)
+            assert "parents" not in by_key[member].request
+
+
+def test_an_oracle_shares_the_gan_and_nothing_else():
+    given, oracle = lineage(), lineage("data.labels=truth")
+    assert given.gan == oracle.gan
+    assert not generation(given, 0) & generation(oracle, 0)
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"digest": "e"}])
 def test_seed_and_data_change_every_stage(change):
     assert not {s.key for s in lineage().stages} & {s.key for s in lineage(**change).stages}

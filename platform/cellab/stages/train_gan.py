@@ -40,6 +40,7 @@ def train_gan(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     ensemble = instantiate(request["discriminator_ensemble"], "discriminator_ensemble")
     critics = [build_network(request["discriminator"], "discriminator", device) for _ in range(ensemble.size)]
     adversarial = instantiate(request["gan_loss"], "gan_loss")
+    augment = instantiate(request["gan_augmentation"], "gan_augmentation")
     generator_optimiser = adversarial.generator_optimiser(generator.parameters())
     optimisers = [adversarial.discriminator_optimiser(critic.parameters()) for critic in critics]
 
@@ -68,10 +69,12 @@ def train_gan(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
 
     # the loop
     for step in range(checkpoint.restore() + 1, settings.steps + 1):
-        for _ in range(adversarial.critic_steps):
-            losses = _train_critics(adversarial, critics, optimisers, real(), fake().detach(), stream, step)
+        for number in range(adversarial.critic_steps):
+            shown = augment(real(), stream), augment(fake().detach(), stream)
+            turn = (step - 1) * adversarial.critic_steps + number
+            losses = _train_critics(adversarial, critics, optimisers, *shown, stream, step, turn)
         generator_optimiser.zero_grad(set_to_none=True)
-        images = fake()
+        images = augment(fake(), stream)
         loss = ensemble(torch.stack([adversarial.generator_loss(critic(images)) for critic in critics]))
         losses["generator"] = _finite("generator", loss, step)
         loss.backward()
@@ -97,15 +100,18 @@ def _train_critics(
     fake: Tensor,
     stream: torch.Generator,
     step: int,
+    turn: int,
 ) -> dict[str, float]:
+    """One step of each critic, the `turn`-th (from 0); a lazy regulariser weighs more the more seldom it comes."""
     losses = {}
+    interval = adversarial.regularisation_interval
     for number, (critic, optimiser) in enumerate(zip(critics, optimisers, strict=True)):
         optimiser.zero_grad(set_to_none=True)
         loss = adversarial.discriminator_loss(critic(real), critic(fake))
-        penalty = adversarial.regularisation(critic, real, fake, generator=stream)
-        total = loss + penalty
-        losses[f"discriminator {number}"] = _finite(f"discriminator {number}", total, step)
-        total.backward()
+        if turn % interval == 0:
+            loss = loss + interval * adversarial.regularisation(critic, real, fake, generator=stream)
+        losses[f"discriminator {number}"] = _finite(f"discriminator {number}", loss, step)
+        loss.backward()
         optimiser.step()
         adversarial.constrain(critic)
     return losses
@@ -121,7 +127,7 @@ def _finite(series: str, loss: Tensor, step: int) -> float:
 def _crop_source(request: dict[str, Any], path: Path, settings: Gan, size: int, device: torch.device) -> CropSource:
     with Dataset.open(path) as data:
         frames = data.frames(request["data"]["scale"], data.indices("train"))
-    return CropSource(frames, None, size, instantiate(settings.augmentation, "gan.augmentation"), device)
+    return CropSource(frames, None, size, instantiate(settings.crop_augmentation, "gan.crop_augmentation"), device)
 
 
 def _save_samples(path: Path, fake: Tensor, real: Tensor) -> None:

@@ -178,13 +178,13 @@ class PseudoLabelSource:
             progress(len(self.buffer), self.settings.minimum)
 
     def draw(self, count: int) -> list[Batch]:
-        """`count` pairs: new ones with the refresh probability, else kept ones."""
+        """`count` pairs: new ones with the refresh probability, else kept ones; fewer only where none is kept."""
         fresh = int((torch.rand(count, generator=self.generator) < self.settings.refresh_probability).sum())
         pairs = [pair for pair in (self._new_pair() for _ in range(fresh)) if pair is not None]
         for pair in pairs:
             self.counters["refreshes"] += 1
             self.buffer.push(pair)
-        return pairs + self.buffer.sample(count - len(pairs), self.generator)
+        return pairs if self.is_dry else pairs + self.buffer.sample(count - len(pairs), self.generator)
 
     def _new_pair(self) -> Batch | None:
         """The next accepted pair; None, counted, where it takes too many tries."""

@@ -30,7 +30,8 @@ class Discriminator(nn.Module):
         in_channels: channels of the image.
         width: channels that the first block makes.
         size: side of the image in pixels, a power of two of at least 8.
-        dilations: for each block the dilations of its branches, ``[[1]]`` is plain; the last entry holds on.
+        dilations: for each block the dilations of its branches, ``[[1]]`` is plain; the last entry holds on. An even
+            one looks at every second row and column only, as the stride is 2: give it an odd one as its neighbour.
         resample: whether the image is shown again at every scale.
         max_width: most channels that a block makes.
         negative_slope: of the LeakyReLU.

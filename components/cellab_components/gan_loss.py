@@ -1,6 +1,6 @@
 """Adversarial losses: what the discriminator and the generator minimise, composed with a regulariser and an optimiser.
 
-The presets of `config/gan_loss` differ in nothing but the parts that they name.
+The presets of `config/gan_loss` differ in nothing but the parts that they name. Any loss goes with any regulariser.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ class Loss(Protocol):
 
 
 class Regulariser(Protocol):
-    """What a regulariser of the discriminator offers."""
+    """What a regulariser of the discriminator offers; one that is not due at every step says so by `interval`."""
 
     def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor, generator: Generator | None) -> Tensor:
         """A scalar that is added to the discriminator's loss."""
@@ -37,7 +37,7 @@ class AdversarialLoss:
     """An adversarial loss, the regulariser of its discriminator, and the optimiser that suits them.
 
     Args:
-        loss: `Wasserstein` or `NonSaturating`, or any object with their methods.
+        loss: `Wasserstein`, `NonSaturating`, `Hinge` or `LeastSquares`, or any object with their methods.
         regulariser: see `cellab_components.gan_regulariser`.
         optimiser: makes an optimiser of parameters; the discriminators' and the generator's are made alike.
         critic_steps: discriminator steps for each generator step.
@@ -57,6 +57,11 @@ class AdversarialLoss:
         self.regulariser = regulariser
         self.optimiser = optimiser
         self.critic_steps = at_least("critic_steps", critic_steps, 1)
+
+    @property
+    def regularisation_interval(self) -> int:
+        """Every so many steps of a discriminator `regularisation` is due, and then weighs that many times as much."""
+        return int(getattr(self.regulariser, "interval", 1))
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """What a discriminator minimises, without `regularisation`: a scalar of two batches of logits (B,)."""
@@ -128,3 +133,44 @@ class NonSaturating:
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """E softplus(-D(fake)), a scalar of logits (B,)."""
         return F.softplus(-fake_logits).mean()
+
+
+class Hinge:
+    """The hinge loss: the discriminator ignores images that it is sure of by a margin of 1.
+
+    .. code-block:: text
+
+        L_D = E max(0, 1 - D(real)) + E max(0, 1 + D(fake))        L_G = -E D(fake)
+
+    Reference:
+        Lim and Ye, *Geometric GAN*, https://arxiv.org/abs/1705.02894; Miyato et al., https://arxiv.org/abs/1802.05957,
+        equations 16 and 17.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """E max(0, 1 - D(real)) + E max(0, 1 + D(fake)), a scalar of logits (B,)."""
+        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """-E D(fake), a scalar of logits (B,)."""
+        return -fake_logits.mean()
+
+
+class LeastSquares:
+    """The least-squares loss, of labels 1 for real and 0 for generated images.
+
+    .. code-block:: text
+
+        L_D = 1/2 E (D(real) - 1)^2 + 1/2 E D(fake)^2        L_G = 1/2 E (D(fake) - 1)^2
+
+    Reference:
+        Mao et al., *Least squares generative adversarial networks*, https://arxiv.org/abs/1611.04076, equation 9.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """1/2 E (D(real) - 1)^2 + 1/2 E D(fake)^2, a scalar of logits (B,)."""
+        return ((real_logits - 1).square().mean() + fake_logits.square().mean()) / 2
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """1/2 E (D(fake) - 1)^2, a scalar of logits (B,)."""
+        return (fake_logits - 1).square().mean() / 2

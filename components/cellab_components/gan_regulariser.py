@@ -1,13 +1,19 @@
-"""Regularisers of discriminators: penalties on their gradients and constraints on their weights."""
+"""Regularisers of discriminators: penalties on their gradients and constraints on their weights.
+
+`interval` says at which steps of a discriminator the penalty is due: every `interval`-th. Whoever trains calls it then,
+and multiplies it by `interval`; here it is neither counted nor scaled.
+"""
 
 import torch
 from torch import Generator, Tensor, nn
 
-from cellab_components.checks import between, positive
+from cellab_components.checks import at_least, between, positive
 
 
 class NoRegulariser:
     """Leaves the discriminator alone."""
+
+    interval = 1
 
     def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor, generator: Generator | None) -> Tensor:  # noqa: ARG002
         """Zero."""
@@ -28,6 +34,8 @@ class WeightClipping:
     Raises:
         ValueError: `limit` is not above 0.
     """
+
+    interval = 1
 
     def __init__(self, limit: float) -> None:
         self.limit = positive("limit", limit)
@@ -63,6 +71,8 @@ class GradientPenalty:
         ValueError: `weight` is not a finite number of at least 0.
     """
 
+    interval = 1
+
     def __init__(self, weight: float) -> None:
         self.weight = between("weight", weight, 0, float("inf"), open_high=True)
 
@@ -74,18 +84,106 @@ class GradientPenalty:
         """
         with torch.autocast(real.device.type, enabled=False):
             real, fake = _lift(real.detach()), _lift(fake.detach())
-            device = generator.device if generator is not None else "cpu"
             shape = (len(real), *[1] * (real.ndim - 1))
-            a = torch.rand(shape, generator=generator, device=device, dtype=real.dtype).to(real.device)
-            mixture = (a * real + (1 - a) * fake).requires_grad_()
-            with torch.enable_grad():
-                (gradient,) = torch.autograd.grad(discriminator(mixture).sum(), mixture, create_graph=True)
-            norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+            a = torch.rand(shape, generator=generator, device=_device(generator), dtype=real.dtype).to(real.device)
+            gradient = _gradient(discriminator, a * real + (1 - a) * fake)
+            norm = torch.linalg.vector_norm(gradient, dim=1)
             penalty: Tensor = self.weight * (norm - 1).square().mean()
             return penalty
 
     def constrain(self, discriminator: nn.Module) -> None:
         """Does nothing."""
+
+
+class Dragan:
+    """Pulls the norm of the discriminator's gradient towards 1 around real images.
+
+    .. code-block:: text
+
+        weight * E (||grad D(x^)||_2 - 1)^2,   x^ = real + spread * std(real) * n,   n ~ N(0, 1) for each pixel
+
+    std is that of all grey values of the batch. Half-precision images are lifted to float32, and autocast is off.
+
+    Reference: Kodali et al., *On convergence and stability of GANs*, https://arxiv.org/abs/1705.07215, equation 1.
+
+    Args:
+        weight: lambda of the paper.
+        spread: of the noise, as a share of the images' standard deviation.
+
+    Raises:
+        ValueError: `weight` or `spread` is not a finite number of at least 0.
+    """
+
+    interval = 1
+
+    def __init__(self, weight: float, spread: float) -> None:
+        self.weight = between("weight", weight, 0, float("inf"), open_high=True)
+        self.spread = between("spread", spread, 0, float("inf"), open_high=True)
+
+    def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor, generator: Generator | None) -> Tensor:  # noqa: ARG002
+        """The penalty, a scalar whose gradient reaches the discriminator's weights.
+
+        The noise is drawn on the generator's device (the CPU where it is None), so that every device sees the same.
+        """
+        with torch.autocast(real.device.type, enabled=False):
+            real = _lift(real.detach())
+            noise = torch.randn(real.shape, generator=generator, device=_device(generator), dtype=real.dtype)
+            moved = real + self.spread * real.std(correction=0) * noise.to(real.device)
+            norm = torch.linalg.vector_norm(_gradient(discriminator, moved), dim=1)
+            penalty: Tensor = self.weight * (norm - 1).square().mean()
+            return penalty
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Does nothing."""
+
+
+class R1:
+    """Pulls the discriminator's gradient towards 0 at real images, lazily: only at some of its steps.
+
+    .. code-block:: text
+
+        gamma / 2 * E ||grad D(real)||_2^2
+
+    With the reference's factor of 1/2: whose formula has none must halve its weight to get the same. Half-precision
+    images are lifted to float32, and autocast is off.
+
+    Reference:
+        Mescheder et al., *Which training methods for GANs do actually converge?*, https://arxiv.org/abs/1801.04406,
+        equation 9; lazy regularisation from Karras et al., https://arxiv.org/abs/1912.04958, section 3.1.
+
+    Args:
+        gamma: twice the weight of the penalty.
+        interval: the penalty is due at every so many steps of a discriminator, and then weighs that many times as much.
+
+    Raises:
+        ValueError: `gamma` is not a finite number of at least 0, or `interval` is below 1.
+    """
+
+    def __init__(self, gamma: float, interval: int) -> None:
+        self.gamma = between("gamma", gamma, 0, float("inf"), open_high=True)
+        self.interval = at_least("interval", interval, 1)
+
+    def penalty(self, discriminator: nn.Module, real: Tensor, fake: Tensor, generator: Generator | None) -> Tensor:  # noqa: ARG002
+        """The penalty, not scaled by `interval`: a scalar whose gradient reaches the discriminator's weights."""
+        with torch.autocast(real.device.type, enabled=False):
+            gradient = _gradient(discriminator, _lift(real.detach()))
+            penalty: Tensor = self.gamma / 2 * gradient.square().sum(dim=1).mean()
+            return penalty
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Does nothing."""
+
+
+def _gradient(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """The logits' gradients (B, C * H * W) with respect to their images, themselves differentiable."""
+    with torch.enable_grad():
+        images = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradient.flatten(1)
+
+
+def _device(generator: Generator | None) -> torch.device | str:
+    return generator.device if generator is not None else "cpu"
 
 
 def _lift(images: Tensor) -> Tensor:

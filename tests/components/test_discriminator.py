@@ -56,12 +56,31 @@ def receptive_side(net, depth):
     return int(columns[-1] - columns[0] + 1)
 
 
-@pytest.mark.parametrize(("depth", "plain"), [(1, 3), (2, 7)])
-def test_dilated_branches_see_further_at_the_same_depth(build, depth, plain):
-    assert receptive_side(small(build, "plain", size=64), depth) == plain
-    dilated = receptive_side(small(build, "plain", size=64, dilations=[[4], [2]]), depth)
-    parallel = receptive_side(small(build, "parallel_resampler", size=64), depth)
-    assert plain < dilated == parallel
+@pytest.mark.parametrize("depth", [1, 2])
+def test_dilated_branches_see_further_at_the_same_depth(build, depth):
+    sides = {name: receptive_side(small(build, name, size=64), depth) for name in ("plain", "dilated", "parallel")}
+    assert sides == ({"plain": 3, "dilated": 11, "parallel": 9}, {"plain": 7, "dilated": 23, "parallel": 17})[depth - 1]
+    assert receptive_side(small(build, "parallel_resampler", size=64), depth) >= sides["parallel"]
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_no_pixel_escapes(name, build, size):
+    net = small(build, name, size=size, width=8)
+    image = torch.rand(1, 1, size, size, requires_grad=True)
+    (gradient,) = torch.autograd.grad(net(image).sum(), image)
+    assert gradient.ne(0).all()
+
+
+def test_presets_are_what_their_names_say(build):
+    def shape(name):
+        net = small(build, name, size=64)
+        return [[c.dilation[0] for c in block.branches] for block in net.blocks], net.resample
+
+    assert shape("plain") == ([[1], [1], [1], [1]], False)
+    assert shape("dilated") == ([[5], [3], [1], [1]], False)
+    assert shape("parallel") == ([[1, 4], [1, 2], [1, 2], [1, 2]], False)
+    assert shape("resampler") == ([[1], [1], [1], [1]], True)
+    assert shape("parallel_resampler") == (shape("parallel")[0], True)
 
 
 def test_branches_share_out_the_channels_and_the_last_entry_holds_on(build):
@@ -76,8 +95,9 @@ def test_max_width_caps_the_doubling(build):
     assert [block.branches[0].out_channels for block in net.blocks] == [4, 8, 8, 8]
 
 
-def test_resampler_concatenates_the_image_wherever_the_map_shrinks(build):
-    net = small(build, "parallel_resampler")
+@pytest.mark.parametrize("preset", ["resampler", "parallel_resampler"])
+def test_resampler_concatenates_the_image_wherever_the_map_shrinks(build, preset):
+    net = small(build, preset)
     seen = []
     for module in (*net.blocks[1:], net.head):
         module.register_forward_hook(lambda *hooked: seen.append(hooked[1][0]))
@@ -101,8 +121,10 @@ def test_resampler_reacts_to_the_image_at_each_scale(build, scale):
         (gradient,) = torch.autograd.grad(net(image).sum(), image)
         return bool(gradient.any())
 
+    assert reacts(small(build, "resampler"))
     assert reacts(small(build, "parallel_resampler"))
     assert not reacts(small(build, "plain"))
+    assert not reacts(small(build, "parallel"))
 
 
 def test_plain_is_strided_convolutions_and_a_linear_layer(build):

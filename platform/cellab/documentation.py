@@ -46,7 +46,7 @@ def arguments_of(target: Any) -> list[str]:
         parameters = list(inspect.signature(target).parameters.values())
     except (TypeError, ValueError):  # written in C
         return ["..."]
-    written = []
+    written: list[str] = []
     for parameter in parameters:
         named_only = parameter.kind is parameter.KEYWORD_ONLY
         if named_only and not any(text.startswith("*") for text in written):
@@ -67,18 +67,21 @@ def _wrapped(lines: list[str], width: int) -> str:
     for line in lines:
         indent = len(line) - len(line.lstrip())
         begins = indent == 4 if listing else line.lstrip().startswith(("- ", "* ", "| "))
-        if not entries or begins or entries == [lines[0]] and lines[0].endswith(":") and indent:
+        if not entries or begins or (entries == [lines[0]] and lines[0].endswith(":") and indent):
             entries.append(line)
         else:
             entries[-1] = f"{entries[-1]} {line.strip()}"
-    return "\n".join(
-        textwrap.fill(
-            entry.strip(),
-            width,
-            initial_indent=(indent := entry[: len(entry) - len(entry.lstrip())]),
-            subsequent_indent=indent + "  " * (listing and bool(indent)),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for entry in entries
+    return "\n".join(_filled(entry, width, hanging=listing) for entry in entries)
+
+
+def _filled(entry: str, width: int, hanging: bool) -> str:
+    indent = entry[: len(entry) - len(entry.lstrip())]
+    after = indent + "  " if indent and hanging else indent
+    return textwrap.fill(
+        entry.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=after,
+        break_long_words=False,
+        break_on_hyphens=False,
     )

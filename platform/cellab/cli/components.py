@@ -148,3 +148,43 @@ def _print_part(console: Console, part: _Part, told: str) -> None:
         console.print(Text("\nReference:\n" + wrapped(f"    {documentation.reference}", console.width)))
     if documentation.rest:
         console.print(Text("\n" + wrapped(documentation.rest, console.width)))
+
+
+@app.command(epilog="Example: [bold]cellab components new segmentation_loss boundary[/]")
+def new(
+    kind: Annotated[str, typer.Argument(help="The kind, e.g. segmentation_loss.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The new component's name, e.g. boundary.", show_default=False)],
+    package: Annotated[
+        Path | None,
+        typer.Option(
+            "--package",
+            metavar="DIR",
+            help="The folder of the package that gets it: one with a pyproject.toml that offers components (cellab's "
+            "own checkout is one), or one to be made. [./cellab-NAME]",
+        ),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option("--like", help="The component that it begins as. [what a trial uses by default]")
+    ] = None,
+) -> None:
+    """Begin a component: write its class, its YAML and its test, which run at once.
+
+    As yet the class does what another of its kind does, with every method written out to be changed.
+    """
+    from cellab.scaffold.component import draft
+
+    begun = draft(kind, name, package, like)
+    begun.write()
+    target, console = begun.target, Console(highlight=False, soft_wrap=True)
+    for path in begun.files:
+        console.print(Text.assemble(("wrote ", "dim"), str(path)))
+    found = any(each.config.resolve() == (target.source / "config").resolve() for each in components.packages())
+    test = next(path for path in begun.files if path.name.startswith("test_"))
+    console.print("\nNext:")
+    for command in (
+        *([] if found else [f"pip install --editable {target.folder}"]),
+        f"cellab components show {kind}/{name}",
+        f"pytest {test}",
+        f"cellab train {kind}={name} scale=smoke data.path=DATA.h5",
+    ):
+        console.print(Text(f"  {command}"))

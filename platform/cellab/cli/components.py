@@ -89,6 +89,7 @@ def show(
     console.print(Text(found.summary))
     console.print(Text(f"\n{found.path}", style="dim"), soft_wrap=True)
     yaml = Syntax("", "yaml", background_color="default").highlight(found.path.read_text().rstrip())
+    yaml.rstrip()
     console.print(yaml, soft_wrap=True)  # a broken line could not be copied
     for part in parts:
         _print_part(console, part, found.summary)

@@ -124,7 +124,7 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
     target = package.find(folder or Path(f"cellab-{name.replace('_', '-')}"))
     module, cls = f"{kind}_{name}", _class_name(name, kind, base_class)
     skeleton = derive(base_class, cls, f"As yet what `{kind}/{base.name}` is: say here, in one sentence, what it does.")
-    imports = import_lines(skeleton.imports, target.module)
+    imports = import_lines(skeleton.imports, target.packages)
     values = {"kind": kind, "name": name, "like": base.name, "cls": cls, "module": target.module, "group": GROUP}
     tested: set[Import] = {
         ("cellab", "components"),
@@ -135,7 +135,7 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
     files = {
         target.source / f"{module}.py": MODULE.substitute(values, imports=imports, code=skeleton.code),
         target.source / "config" / kind / f"{name}.yaml": _yaml(base, f"{target.module}.{module}.{cls}"),
-        target.tests / f"test_{module}.py": TEST.substitute(values, imports=import_lines(tested, "")),
+        target.tests / f"test_{module}.py": TEST.substitute(values, imports=import_lines(tested, target.packages)),
     }
     if target.is_new:
         distribution = target.module.replace("_", "-")

@@ -20,6 +20,7 @@ class Target:
         module: the name of the package.
         source: the package's folder.
         tests: the folder of its tests.
+        packages: all those of the distribution.
         is_new: whether the package is to be made.
     """
 
@@ -27,6 +28,7 @@ class Target:
     module: str
     source: Path
     tests: Path
+    packages: frozenset[str]
     is_new: bool
 
 
@@ -45,7 +47,7 @@ def find(folder: Path) -> Target:
             "or one that does not exist yet."
         )
     module = _module_name(folder)
-    return Target(folder, module, folder / "src" / module, folder / "tests", is_new=True)
+    return Target(folder, module, folder / "src" / module, folder / "tests", frozenset({module}), is_new=True)
 
 
 def _module_name(folder: Path) -> str:
@@ -74,10 +76,12 @@ def _existing(folder: Path, path: Path) -> Target:
     module = str(next(iter(offered.values())))
     built = project.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     inside = Path(*module.split("."))
-    named = [folder / Path(source).parent / inside for source in built.get("packages", [])]
+    packages = [Path(source) for source in built.get("packages", [])]
+    named = [folder / source.parent / inside for source in packages]
     for source in [*named, folder / "src" / inside, folder / inside]:
         if source.is_dir():
-            return Target(folder, module, source, _tests(folder, source, module), is_new=False)
+            names = frozenset({inside.parts[0], *(package.name for package in packages)})
+            return Target(folder, module, source, _tests(folder, source, module), names, is_new=False)
     raise CellabError(
         f"{path} names the package {module}, but there is no folder src/{inside} or {inside} in {folder}."
     )

@@ -5,7 +5,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from typing import Any
@@ -149,12 +149,12 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
     yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
-def import_lines(imports: Iterable[Import], own_package: str) -> str:
+def import_lines(imports: Iterable[Import], own: Collection[str]) -> str:
     """Import statements as isort would write them: the standard library, others, one's own, each a block."""
     blocks: list[list[str]] = [[], [], []]
     for module, name in sorted(imports, key=lambda each: (each[1] is not None, each[0])):
         top = module.partition(".")[0].partition(" ")[0]
-        block = blocks[0 if top in sys.stdlib_module_names else 2 if top == own_package else 1]
+        block = blocks[0 if top in sys.stdlib_module_names else 2 if top in own else 1]
         names = sorted({other for origin, other in imports if origin == module and other}, key=_isort)
         line = f"from {module} import {', '.join(names)}" if name else f"import {module}"
         if line not in block:

@@ -16,10 +16,12 @@ CONFIG = Path(cellab_components.__file__).parent / "config"
 YAMLS = sorted(CONFIG.glob("*/*.yaml"))
 NAMES = {
     "unet": {"paper"},
-    "generator": {"paper"},
-    "discriminator": {"plain", "parallel_resampler"},
-    "discriminator_ensemble": {"mean"},
-    "gan_loss": {"wgan", "wgan_gp", "ns", "ns_gp"},
+    "generator": {"paper", "dcgan", "style"},
+    "discriminator": {"plain", "dilated", "parallel", "resampler", "parallel_resampler"},
+    "discriminator_ensemble": {"mean", "max", "softmax"},
+    "gan_loss": {"wgan", "wgan_gp", "ns", "ns_gp", "hinge", "lsgan"},
+    "gan_regulariser": {"none", "clip", "gradient_penalty", "dragan", "r1"},
+    "gan_augmentation": {"none", "diffaugment"},
     "segmentation_loss": {"bce", "bce_dice"},
     "voting": {"mean"},
     "entropy": {"paper"},
@@ -28,6 +30,7 @@ NAMES = {
     "augmentation": {"paper", "flips", "none"},
     "prominence_schedule": {"by_generation"},
     "data_mix": {"by_generation"},
+    "teacher": {"previous_generation", "ema"},
 }
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor
+
 from cellab_components.checks import between
 
 
@@ -28,7 +30,7 @@ class RunningMean:
         self.inertia = between("inertia", inertia, 0, 1, open_high=True)
         self.threshold = 0.0
 
-    def __call__(self, entropies: Sequence[float]) -> list[bool]:
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
         """Whether each of the next masks, in this order, passes."""
         passed = []
         for entropy in entropies:
@@ -52,7 +54,7 @@ class AcceptAll:
 
     threshold = float("inf")
 
-    def __call__(self, entropies: Sequence[float]) -> list[bool]:
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
         """True for each mask."""
         return [True] * len(entropies)
 

@@ -20,6 +20,10 @@ class NoAugmentation:
         """Identities (count, 2, 2), float32, on the CPU."""
         return torch.eye(2).expand(count, 2, 2)
 
+    def displacement(self, count: int, size: int, generator: Generator) -> Tensor | None:  # noqa: ARG002
+        """None: straight lines stay straight."""
+        return None
+
     def appearance(self, images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
         """The images (B, 1, H, W) themselves."""
         return images
@@ -44,6 +48,10 @@ class Flips:
         """Diagonal matrices (count, 2, 2) of 1 and -1, float32, on the CPU."""
         flipped = torch.rand(count, 2, generator=generator) < self.probability
         return torch.diag_embed(1.0 - 2.0 * flipped)
+
+    def displacement(self, count: int, size: int, generator: Generator) -> Tensor | None:  # noqa: ARG002
+        """None: straight lines stay straight."""
+        return None
 
     def appearance(self, images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
         """The images (B, 1, H, W) themselves."""
@@ -104,6 +112,10 @@ class PaperAugmentation:
         rotations = _matrices(angle.cos(), -angle.sin(), angle.sin(), angle.cos())
         shears = _matrices(torch.ones(count), shear, torch.zeros(count), torch.ones(count))
         return rotations @ shears @ flips / zoom[:, None, None]
+
+    def displacement(self, count: int, size: int, generator: Generator) -> Tensor | None:  # noqa: ARG002
+        """None: straight lines stay straight."""
+        return None
 
     def appearance(self, images: Tensor, generator: Generator) -> Tensor:
         """Some of the images (B, 1, H, W) in [0, 1] blurred and noisy, the others as they are."""

@@ -22,7 +22,7 @@ class MeanVote:
 
     Shapes:
         members: K functions of images (B, 1, H, W) to logits (B, 1, H, W);
-        images (B, 1, H, W) -> probability (B, 1, H, W) in [0, 1].
+        images (B, 1, H, W) -> votes (K, B, 1, H, W) in [0, 1], whose mean is X.
 
     Raises:
         ValueError: `threshold` is not in [0, 1), or, when called, there is no member.
@@ -31,14 +31,11 @@ class MeanVote:
     def __init__(self, threshold: float) -> None:
         self.threshold = between("threshold", threshold, 0, 1, open_high=True)
 
-    def __call__(self, members: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
-        """The mean probability X (B, 1, H, W)."""
+    def votes(self, members: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
+        """Each member's probability (K, B, 1, H, W)."""
         if not members:
             raise ValueError("members: there is none; a vote needs at least one parent.")
-        total = torch.zeros_like(images)
-        for member in members:
-            total = total + torch.sigmoid(member(images))
-        return total / len(members)
+        return torch.stack([torch.sigmoid(member(images)) for member in members])
 
     def target(self, probability: Tensor) -> Tensor:
         """The hard pseudo-label, 0.0 or 1.0, of a probability; both (B, 1, H, W)."""

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
@@ -24,6 +25,13 @@ def test_contract(name, build):
     assert (torch.linalg.det(maps).abs() > 0.5).all()
     assert torch.equal(maps, augmentation.linear(7, generator()))
     assert augmentation.linear(0, generator()).shape == (0, 2, 2)
+    field = augmentation.displacement(7, 12, generator())
+    if field is not None:
+        assert field.shape == (7, 12, 12, 2)
+        assert field.dtype == torch.float32
+        assert torch.isfinite(field).all()
+        assert torch.equal(field, augmentation.displacement(7, 12, generator()))
+        assert augmentation.displacement(0, 12, generator()).shape == (0, 12, 12, 2)
     changed = augmentation.appearance(images, generator())
     assert changed.shape == images.shape
     assert changed.dtype == images.dtype
@@ -39,6 +47,14 @@ def test_none_changes_nothing(build):
     assert torch.equal(augmentation.linear(2, generator()), torch.eye(2).expand(2, 2, 2))
     images = torch.rand(2, 1, 4, 4)
     assert torch.equal(augmentation.appearance(images, generator()), images)
+
+
+@pytest.mark.parametrize("straight", ["none", "flips", "paper"])
+def test_straight_lines_stay_straight(build, straight):
+    state = generator()
+    before = state.get_state()
+    assert build("augmentation", straight).displacement(3, 8, state) is None
+    assert torch.equal(state.get_state(), before)
 
 
 def test_flips_are_independent_and_even(build):

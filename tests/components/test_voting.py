@@ -21,25 +21,25 @@ def test_contract(name, build):
     torch.manual_seed(0)
     made = [torch.randn(2, 1, 4, 4) for _ in range(3)]
     members = [lambda _, logits=logits: logits for logits in made]
-    probability = vote(members, IMAGES)
-    assert probability.shape == (2, 1, 4, 4)
-    each = torch.sigmoid(torch.stack(made))
-    assert (probability >= each.amin(0) - 1e-6).all()
-    assert (probability <= each.amax(0) + 1e-6).all()
-    torch.testing.assert_close(vote(members[::-1], IMAGES), probability)
+    votes = vote.votes(members, IMAGES)
+    assert votes.shape == (3, 2, 1, 4, 4)
+    assert votes.dtype == torch.float32
+    assert votes.min() >= 0
+    assert votes.max() <= 1
+    torch.testing.assert_close(vote.votes(members[::-1], IMAGES), votes.flip(0))
+    probability = votes.mean(dim=0)
     target = vote.target(probability)
     assert target.shape == probability.shape
     assert target.dtype == torch.float32
     assert target.min() >= 0
     assert target.max() <= 1
     with pytest.raises(ValueError, match="at least one parent"):
-        vote([], IMAGES)
+        vote.votes([], IMAGES)
 
 
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=5))
 def test_mean_is_of_probabilities_not_of_logits(logits):
-    vote = MeanVote(threshold=0.5)
-    probability = vote([constant(logit) for logit in logits], IMAGES)
+    probability = MeanVote(threshold=0.5).votes([constant(logit) for logit in logits], IMAGES).mean(dim=0)
     expected = sum(1 / (1 + math.exp(-logit)) for logit in logits) / len(logits)
     assert probability.flatten().tolist() == pytest.approx([expected] * 32, abs=1e-6)
 

@@ -39,4 +39,4 @@ class ByGeneration:
         """The share of each of `SOURCES` in a generation (from 0); they add up to 1."""
         if generation == 0:
             return {"labelled": 1.0, "pseudo": 0.0, "generated": 0.0}
-        return {source: shares[min(generation, len(shares)) - 1] for source, shares in self._shares.items()}
+        return {source: float(shares[min(generation, len(shares)) - 1]) for source, shares in self._shares.items()}

@@ -39,3 +39,9 @@ def test_shares_are_not_shared():
     mix.shares(0)["labelled"] = 9
     assert mix.shares(1)["pseudo"] == 0.75
     assert mix.shares(0)["labelled"] == 1.0
+
+
+def test_whole_numbers_are_the_same_shares():
+    shares = ByGeneration([0], [1], [0]).shares(1)
+    assert shares == {"labelled": 0.0, "pseudo": 1.0, "generated": 0.0}
+    assert all(type(share) is float for share in shares.values())

@@ -158,7 +158,7 @@ class Mixture:
     def _shares(self, progress: float) -> Tensor:
         wanted = self.teacher.shares(self.wanted, progress) if self.teacher else self.wanted
         wet = [0.0 if name in self.dry else wanted[share] for name, share in SHARE_OF.items()]
-        return torch.tensor(wet if sum(wet) > 0 else [1.0, 0.0, 0.0])
+        return torch.tensor(wet if sum(wet) > 0 else [1.0, 0.0, 0.0], dtype=torch.float32)
 
     def draw(self, count: int, progress: float) -> Batch:
         """`count` pairs after a share `progress` of the training; labelled ones make up for those refused."""

@@ -83,6 +83,7 @@ def train_gan(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         workplace.progress(step, settings.steps)
         checkpoint.save_if_due(step)
 
+    generator.eval()  # as members will use it
     with torch.no_grad():
         samples = fake(settings.samples)
     if not bool(samples.isfinite().all()):

@@ -30,7 +30,8 @@ def run(tmp_path) -> Run:
     """Runs `cellab ARGUMENTS` with a folder of installed distributions besides the environment's own."""
 
     def run(site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-        environment = os.environ | {"PYTHONPATH": str(site), "COLUMNS": "160", "NO_COLOR": "1"}
+        path = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "160", "NO_COLOR": "1"}
         command = [sys.executable, "-m", "cellab", *map(str, arguments)]
         return subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False

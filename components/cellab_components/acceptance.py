@@ -1,10 +1,14 @@
 """Acceptance: which pseudo-labels are sure enough to learn from."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from cellab_components.checks import between
+from cellab_components.checks import at_least, between
 
 
 class RunningMean:
@@ -49,6 +53,131 @@ class RunningMean:
         self.threshold = state["threshold"]
 
 
+class Quantile:
+    """A mask passes if its entropy is at most a quantile of the masks just before it.
+
+    .. code-block:: text
+
+        accept X_t if E(X_t) <= T_t,   T_t = quantile of E(X_{t-n}), ..., E(X_{t-1}),   T_0 = 0
+
+    Before any mask was seen only one without entropy passes. Until `window` masks were seen, the quantile is of those
+    that there are. Every mask is remembered, accepted or not. Unlike the running mean it lets equal entropies pass,
+    and a single huge one does not move it far.
+
+    Args:
+        quantile: share of masks that pass in the long run, in [0, 1]; between two entropies it is interpolated.
+        window: n, masks that it looks back on.
+
+    Raises:
+        ValueError: `quantile` is not in [0, 1], or `window` is not a whole number of at least 1.
+    """
+
+    def __init__(self, quantile: float, window: int) -> None:
+        self.quantile = between("quantile", quantile, 0, 1)
+        self.seen: deque[float] = deque(maxlen=at_least("window", window, 1))
+
+    @property
+    def threshold(self) -> float:
+        """What the next mask is held against."""
+        return float(np.quantile(self.seen, self.quantile)) if self.seen else 0.0
+
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
+        """Whether each of the next masks, in this order, passes."""
+        passed = []
+        for entropy in entropies:
+            passed.append(entropy <= self.threshold)
+            self.seen.append(entropy)
+        return passed
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """What the gate remembers."""
+        return {"seen": list(self.seen)}
+
+    def load_state_dict(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Goes on from a remembered state."""
+        self.seen.clear()
+        self.seen.extend(state["seen"])
+
+
+class Fixed:
+    """A mask passes if its entropy is at most a threshold that never moves.
+
+    .. code-block:: text
+
+        accept X if E(X) <= threshold
+
+    Args:
+        threshold: in the units of the entropy that is chosen; one that sums over pixels grows with the crop's area.
+
+    Raises:
+        ValueError: `threshold` is below 0, or not finite.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = float(between("threshold", threshold, 0, float("inf"), open_high=True))
+
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
+        """Whether each mask passes."""
+        return [entropy <= self.threshold for entropy in entropies]
+
+    def state_dict(self) -> dict[str, float]:
+        """Nothing is remembered."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Nothing is remembered."""
+
+
+class Agreement:
+    """A mask passes if the parents' hard masks overlap enough, whatever its entropy.
+
+    .. code-block:: text
+
+        accept X if 2 / (K (K - 1)) sum_{i<j} Dice(M_i, M_j) >= minimum,   M_k = [vote_k > cutoff]
+        Dice(A, B) = 2 |A and B| / (|A| + |B|)
+
+    Two empty masks agree (their Dice is 1), and so does a single parent with itself.
+
+    Reference:
+        Roy et al., *Bayesian QuickNAT: model uncertainty in deep whole-brain segmentation for structure-wise quality
+        control*, https://arxiv.org/abs/1811.09800, whose Dice agreement in Monte Carlo samples this is for parents.
+
+    Args:
+        minimum: mean Dice of all pairs of parents that is enough.
+        cutoff: vote above which a pixel of a parent's mask is positive.
+
+    Shapes:
+        votes (K, B, 1, H, W) in [0, 1] -> B booleans.
+
+    Raises:
+        ValueError: `minimum` is not in [0, 1], or `cutoff` not in [0, 1).
+    """
+
+    threshold = float("inf")  # none on entropies
+
+    def __init__(self, minimum: float, cutoff: float) -> None:
+        self.minimum = between("minimum", minimum, 0, 1)
+        self.cutoff = between("cutoff", cutoff, 0, 1, open_high=True)
+
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
+        """Whether the parents agree on each mask."""
+        return [agreement >= self.minimum for agreement in self.agreement(votes).tolist()]
+
+    def agreement(self, votes: Tensor) -> Tensor:
+        """The mean pairwise Dice (B,) of the votes' hard masks, float64."""
+        masks = (votes > self.cutoff).flatten(2)  # (K, B, H * W)
+        if len(masks) == 1:
+            return torch.ones(masks.shape[1], dtype=torch.float64)
+        return torch.stack([_dice(one, other) for one, other in combinations(masks, 2)]).mean(dim=0)
+
+    def state_dict(self) -> dict[str, float]:
+        """Nothing is remembered."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Nothing is remembered."""
+
+
 class AcceptAll:
     """No gate: every mask passes."""
 
@@ -64,3 +193,10 @@ class AcceptAll:
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Nothing is remembered."""
+
+
+def _dice(one: Tensor, other: Tensor) -> Tensor:
+    """The Dice coefficient (B,), float64, of boolean masks (B, P); 1 where both are empty."""
+    both = (one & other).sum(dim=1).double()
+    either = (one.sum(dim=1) + other.sum(dim=1)).double()
+    return torch.where(either > 0, 2 * both / either.clamp(min=1), 1.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cellab_components.checks import between
+from cellab_components.checks import at_least, between
 
 
 class ByGeneration:
@@ -33,3 +33,62 @@ class ByGeneration:
     def pseudo(self, generation: int) -> float:
         """The threshold for pseudo-labelled crops in a generation (from 1)."""
         return self._pseudo_labels[min(max(generation, 1), len(self._pseudo_labels)) - 1]
+
+
+class Constant:
+    """One threshold for labelled crops and one for pseudo-labelled crops, the same in every generation.
+
+    Args:
+        labelled: threshold of the labelled pipeline, in [0, 1].
+        pseudo_labels: threshold of the pseudo-label pipeline.
+
+    Raises:
+        ValueError: a threshold is not in [0, 1].
+    """
+
+    def __init__(self, labelled: float, pseudo_labels: float) -> None:
+        self._labelled = between("labelled", labelled, 0, 1)
+        self._pseudo_labels = between("pseudo_labels", pseudo_labels, 0, 1)
+
+    def labelled(self, generation: int) -> float:  # noqa: ARG002 - other schedules change it
+        """The threshold for labelled crops in a generation (from 0)."""
+        return self._labelled
+
+    def pseudo(self, generation: int) -> float:  # noqa: ARG002
+        """The threshold for pseudo-labelled crops in a generation (from 1)."""
+        return self._pseudo_labels
+
+
+class Linear:
+    """One threshold for labelled crops, and one for pseudo-labelled crops that changes by equal steps.
+
+    .. code-block:: text
+
+        pseudo(g) = start + (end - start) min(1, (g - 1) / (generations - 1))
+
+    Generation 1 has `start`; the one numbered `generations`, and all later ones, have `end`.
+
+    Args:
+        labelled: threshold of the labelled pipeline, in [0, 1].
+        start: threshold of the pseudo-label pipeline in generation 1.
+        end: the one that it arrives at.
+        generations: the generation in which it arrives, at least 2.
+
+    Raises:
+        ValueError: a threshold is not in [0, 1], or `generations` is not a whole number of at least 2.
+    """
+
+    def __init__(self, labelled: float, start: float, end: float, generations: int) -> None:
+        self._labelled = between("labelled", labelled, 0, 1)
+        self._start = between("start", start, 0, 1)
+        self._end = between("end", end, 0, 1)
+        self._generations = at_least("generations", generations, 2)
+
+    def labelled(self, generation: int) -> float:  # noqa: ARG002 - other schedules change it
+        """The threshold for labelled crops in a generation (from 0)."""
+        return self._labelled
+
+    def pseudo(self, generation: int) -> float:
+        """The threshold for pseudo-labelled crops in a generation (from 1)."""
+        share = min(max(generation - 1, 0) / (self._generations - 1), 1)
+        return (1 - share) * self._start + share * self._end

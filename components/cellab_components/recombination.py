@@ -36,3 +36,46 @@ class Union:
     def __call__(self, given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
         """The larger of both, and ones."""
         return torch.maximum(given, pseudo), torch.ones_like(pseudo)
+
+
+class KeepLabelledPositives:
+    """What the given mask calls a cell stays as given; everywhere else the pseudo-label decides.
+
+    .. code-block:: text
+
+        target = given where given > 0.5, else pseudo
+
+    The same as `Union` wherever the given mask is hard, be the pseudo-label hard or soft. It differs where the given
+    mask is soft: there `Union` takes the larger of both, while this neither raises a given positive to a surer
+    pseudo-label nor lets a weak hint of the given mask (0.5 or below) outvote the pseudo-label.
+
+    Reference: Hann, section 4.2.
+
+    Shapes:
+        as `Replace`.
+    """
+
+    def __call__(self, given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
+        """The given mask where it is positive, else the pseudo-label, and ones."""
+        return torch.where(given > 0.5, given, pseudo), torch.ones_like(pseudo)
+
+
+class DisagreementIsIgnored:
+    """The pseudo-label, and pixels where the given mask says otherwise carry no loss.
+
+    .. code-block:: text
+
+        target = pseudo,   weight = 1 where [given > 0.5] = [pseudo > 0.5], else 0
+
+    A cell that the given mask misses is then neither learned nor unlearned. A frame without a given mask counts as
+    one that is empty: all of its cells are ignored.
+
+    Reference: Hann, section 4.2.
+
+    Shapes:
+        as `Replace`, but for the weight, which is 0 or 1.
+    """
+
+    def __call__(self, given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
+        """The pseudo-label, and ones where both agree on what is a cell."""
+        return pseudo, ((given > 0.5) == (pseudo > 0.5)).to(pseudo.dtype)

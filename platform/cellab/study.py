@@ -82,8 +82,8 @@ def build_study(name: str, ablation: Ablation) -> Study:
     data_path = _the_data(configs)
     with Dataset.open(data_path) as data:
         check_trainable(data)
-        for name, config in configs.items():
-            mistakes[name] += check_trial(config, data)
+        for arm_name, config in configs.items():
+            mistakes[arm_name] += check_trial(config, data)
         digest, has_truth = data.digest, data.has_truth
     if any(mistakes.values()):
         raise ConfigError(_collect(mistakes))

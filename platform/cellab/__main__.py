@@ -18,7 +18,8 @@ def main() -> None:
 
         console = Console(stderr=True, soft_wrap=True)
         for line in str(error).splitlines():
-            console.print(Text.assemble(("error: ", "bold red"), line))
+            label = "" if line.startswith(" ") else "error: "  # lines that are set in belong to the one above
+            console.print(Text.assemble((label, "bold red"), line))
         sys.exit(2)
 
 

@@ -68,10 +68,11 @@ class PseudoLabels:
     refresh_probability: float = MISSING
     batch_size: int = MISSING
     max_tries: int = MISSING
+    refresh_tries: int = MISSING
     minimum_prominence: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "capacity", "minimum", "batch_size", "max_tries")
+        _at_least(self, 1, "capacity", "minimum", "batch_size", "max_tries", "refresh_tries")
         _share(self, "refresh_probability")
         if self.minimum > self.capacity:
             raise ValueError(f"minimum: {self.minimum} pairs do not fit a capacity of {self.capacity}.")

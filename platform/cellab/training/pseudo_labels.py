@@ -171,7 +171,7 @@ class PseudoLabelSource:
     def fill(self, progress: Callable[[int, int], None] = lambda _done, _wanted: None) -> None:
         """Fills the buffer to its minimum, or with what was accepted before giving up, which is counted."""
         while len(self.buffer) < self.settings.minimum:
-            pair = self._new_pair()
+            pair = self._new_pair(self.settings.max_tries)
             if pair is None:
                 break
             self.buffer.push(pair)
@@ -180,17 +180,18 @@ class PseudoLabelSource:
     def draw(self, count: int) -> list[Batch]:
         """`count` pairs: new ones with the refresh probability, else kept ones; fewer only where none is kept."""
         fresh = int((torch.rand(count, generator=self.generator) < self.settings.refresh_probability).sum())
-        pairs = [pair for pair in (self._new_pair() for _ in range(fresh)) if pair is not None]
+        tries = self.settings.refresh_tries
+        pairs = [pair for pair in (self._new_pair(tries) for _ in range(fresh)) if pair is not None]
         for pair in pairs:
             self.counters["refreshes"] += 1
             self.buffer.push(pair)
         return pairs if self.is_dry else pairs + self.buffer.sample(count - len(pairs), self.generator)
 
-    def _new_pair(self) -> Batch | None:
-        """The next accepted pair; None, counted, where it takes too many tries."""
+    def _new_pair(self, max_tries: int) -> Batch | None:
+        """The next accepted pair; None, counted, where it takes more tries."""
         tries = 0
         while len(self.waiting) == 0:
-            if tries >= self.settings.max_tries:
+            if tries >= max_tries:
                 self.counters["gave_up"] += 1
                 return None
             tries += self.settings.batch_size

@@ -8,7 +8,7 @@ from cellab.training.crops import Crops
 from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, ReplayBuffer
 
 CPU = torch.device("cpu")
-SETTINGS = PseudoLabels(capacity=6, minimum=4, refresh_probability=0.5, batch_size=4, max_tries=40)
+SETTINGS = PseudoLabels(capacity=6, minimum=4, refresh_probability=0.5, batch_size=4, max_tries=40, refresh_tries=12)
 
 
 def pair(value: float) -> Batch:
@@ -117,7 +117,16 @@ def test_a_source_that_dries_up_gives_up_and_is_counted():
     source.acceptance.threshold = 0.0
     assert len(source.draw(32)) == 32
     assert source.counters["gave_up"] > 0
+    assert source.counters["rejected_by_entropy"] == source.counters["gave_up"] * SETTINGS.refresh_tries
     assert source.counters["refreshes"] == 0
+
+
+def test_a_source_that_was_not_filled_gives_what_is_accepted():
+    source = make(refresh_probability=1.0)
+    assert len(source.draw(5)) == 5
+    assert source.counters["refreshes"] == 5
+    refused = make(parents=(lambda images: torch.full_like(images, 0.3),), refresh_probability=1.0)
+    assert refused.draw(5) == []
 
 
 def test_state_round_trip_goes_on_alike():

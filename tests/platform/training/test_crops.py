@@ -19,6 +19,9 @@ class Still:
     def linear(self, count, generator):
         return torch.eye(2).expand(count, 2, 2)
 
+    def displacement(self, count, size, generator):
+        return None
+
     def appearance(self, images, generator):
         return images
 
@@ -130,6 +133,15 @@ def test_the_warp_reproduces_a_linear_ramp():
     matrix = linear.numpy()
     np.testing.assert_allclose(x, 22 + centre + matrix[0, 0] * u + matrix[0, 1] * v, atol=1e-3)
     np.testing.assert_allclose(y, 20 + centre + matrix[1, 0] * u + matrix[1, 1] * v, atol=1e-3)
+
+
+def test_displacements_add_to_the_linear_map():
+    rows, columns = np.mgrid[:60, :60].astype(np.float32)
+    linear = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
+    planes, places = torch.from_numpy(np.stack([columns, rows])[None]), torch.tensor([[0, 20, 22]])
+    field = 5 * torch.rand(1, SIZE, SIZE, 2, generator=stream())
+    straight, displaced = warp(planes, places, linear, SIZE), warp(planes, places, linear, SIZE, field)
+    torch.testing.assert_close(displaced, straight + field.permute(0, 3, 1, 2), atol=1e-3, rtol=0)
 
 
 def test_beyond_the_border_the_frame_is_mirrored():

@@ -90,5 +90,6 @@ class Linear:
 
     def pseudo(self, generation: int) -> float:
         """The threshold for pseudo-labelled crops in a generation (from 1)."""
-        share = min(max(generation - 1, 0) / (self._generations - 1), 1)
-        return (1 - share) * self._start + share * self._end
+        if generation >= self._generations:
+            return self._end
+        return self._start + (self._end - self._start) * max(generation - 1, 0) / (self._generations - 1)

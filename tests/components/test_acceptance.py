@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
-from cellab_components.acceptance import RunningMean
+from cellab_components.acceptance import Agreement, Fixed, Quantile, RunningMean
 
 entropies = st.lists(st.floats(0, 1e4), max_size=60)
 inertias = st.floats(0, 0.999)
@@ -43,6 +44,7 @@ def test_an_empty_mask_always_passes(name, build):
     assert ask(gate, [0.0]) == [True]
 
 
+@settings(max_examples=50, deadline=None)
 @given(values=entropies, inertia=inertias)
 def test_running_mean_uses_the_masks_before_this_one(values, inertia):
     gate = RunningMean(inertia)
@@ -55,6 +57,7 @@ def test_running_mean_uses_the_masks_before_this_one(values, inertia):
             assert passed == (value <= threshold)
 
 
+@settings(max_examples=50, deadline=None)
 @given(values=entropies, inertia=inertias, cut=st.integers(0, 60))
 def test_running_mean_does_not_care_how_masks_are_batched(values, inertia, cut):
     whole, parts = RunningMean(inertia), RunningMean(inertia)
@@ -72,6 +75,7 @@ def test_running_mean_by_hand():
     assert gate.threshold == 4  # moved by a mask that was rejected
 
 
+@settings(max_examples=50, deadline=None)
 @given(value=st.floats(1e-3, 1e5), inertia=st.floats(0.51, 0.999))
 def test_identical_entropies_above_zero_never_pass(value, inertia):
     assert not any(ask(RunningMean(inertia), [value] * 3000))
@@ -84,6 +88,96 @@ def test_a_realistic_spread_passes_after_tens_of_masks_and_settles(build, seed):
     passed = np.array(ask(gate, values))
     assert 10 <= np.flatnonzero(passed)[0] < 100
     assert 0.5 < passed[1000:].mean() < 0.7
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=entropies, quantile=st.floats(0, 1), window=st.integers(1, 20))
+def test_quantile_is_of_the_last_masks_before_this_one(values, quantile, window):
+    gate = Quantile(quantile, window)
+    for t, value in enumerate(values):
+        last = values[max(0, t - window) : t]
+        threshold = np.quantile(last, quantile) if last else 0.0
+        assert gate.threshold == threshold
+        assert ask(gate, [value]) == [value <= threshold]
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=entropies, cut=st.integers(0, 60), window=st.integers(1, 20))
+def test_quantile_goes_on_from_its_state_however_masks_are_batched(values, cut, window):
+    whole, before, after = (Quantile(0.6, window) for _ in range(3))
+    passed = ask(before, values[:cut])
+    state = before.state_dict()
+    kept = json.loads(json.dumps(state))
+    ask(before, [1.0, 2.0])
+    assert state == kept, "what the gate sees later must not change a state that was taken"
+    ask(after, [9.0] * 30)
+    after.load_state_dict(state)
+    assert ask(whole, values) == passed + ask(after, values[cut:])
+
+
+def test_quantile_lets_equal_entropies_pass_but_not_the_first():
+    assert ask(Quantile(0.5, 8), [3.7] * 6) == [False] + [True] * 5
+
+
+@pytest.mark.parametrize("quantile", [0.2, 0.6, 0.9])
+def test_quantile_lets_its_share_pass_wherever_entropies_lie(build, quantile):
+    values = np.random.default_rng(0).lognormal(mean=5, sigma=1.5, size=3000)
+    gate = build("acceptance", "quantile", quantile=quantile)
+    for shifted in (values, 100 * values):
+        assert np.mean(ask(gate, shifted.tolist())[500:]) == pytest.approx(quantile, abs=0.04)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=entropies, threshold=st.floats(0, 1e4))
+def test_fixed_never_moves(values, threshold):
+    gate = Fixed(threshold)
+    assert ask(gate, values) == [value <= threshold for value in values]
+    assert gate.threshold == threshold
+    assert gate.state_dict() == {}
+
+
+def hard_votes(seed, members=3, count=4):
+    return torch.rand(members, count, 1, 5, 5, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), members=st.integers(2, 5))
+def test_agreement_is_the_mean_pairwise_dice(seed, members):
+    votes = hard_votes(seed, members)
+    made = Agreement(minimum=0.5, cutoff=0.6).agreement(votes)
+    masks = (votes > 0.6).flatten(2).numpy()
+    for b in range(4):
+        pairs = [(masks[i, b], masks[j, b]) for i in range(members) for j in range(i)]
+        expected = np.mean([f1_score(one, other, zero_division=1.0) for one, other in pairs])
+        assert made[b].item() == pytest.approx(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), minimum=st.floats(0, 1))
+def test_agreement_knows_neither_entropies_nor_an_order_of_parents(seed, minimum):
+    votes, gate = hard_votes(seed), Agreement(minimum, 0.5)
+    passed = gate([0.0] * 4, votes)
+    assert passed == [value >= minimum for value in gate.agreement(votes).tolist()]
+    assert gate([1e9] * 4, votes) == passed
+    assert gate([0.0] * 4, votes.flip(1)) == passed[::-1]
+    torch.testing.assert_close(gate.agreement(votes.flip(0)), gate.agreement(votes))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_parents_who_say_the_same_agree_and_a_single_one_with_itself(seed):
+    strict, one = Agreement(minimum=1.0, cutoff=0.5), hard_votes(seed, members=1)
+    assert strict([1.0] * 4, one) == [True] * 4
+    assert strict([1.0] * 4, one.expand(3, -1, -1, -1, -1)) == [True] * 4
+    assert strict([1.0] * 4, torch.stack([one[0], 1 - one[0]])) == [False] * 4
+
+
+def test_empty_masks_agree_with_each_other_and_with_nothing_else():
+    empty, full = torch.zeros(1, 1, 1, 4, 4), torch.ones(1, 1, 1, 4, 4)
+    agreement = Agreement(0.5, 0.5).agreement
+    assert agreement(torch.cat([empty, empty])).tolist() == [1]
+    assert agreement(torch.cat([empty, full])).tolist() == [0]
+    assert agreement(torch.cat([empty, empty, full])).tolist() == pytest.approx([1 / 3])
 
 
 def test_none_lets_everything_pass(build):

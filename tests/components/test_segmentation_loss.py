@@ -99,7 +99,7 @@ def test_dice_by_hand(build):
     assert loss.dice(probability, target, None).item() == pytest.approx(1 - (2 * 1 + 1) / (2 + 2 + 1))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(gamma=st.floats(0, 5), alpha=st.floats(0, 1), seed=st.integers(0, 1000))
 def test_focal_against_its_formula_of_the_true_class(gamma, alpha, seed):
     torch.manual_seed(seed)
@@ -125,7 +125,7 @@ def test_focal_cares_less_for_pixels_that_are_right(build):
     assert wrong / right > 20 * math.exp(2)  # exp(2) is what cross-entropy has
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(beta=st.floats(0.1, 4), seed=st.integers(0, 1000))
 def test_tversky_of_hard_masks_is_an_f_score(beta, seed):
     torch.manual_seed(seed)
@@ -189,7 +189,7 @@ def test_bce_on_the_same_mixture_is_biased():
     assert abs(seen - complete) > 0.05
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_pu_with_every_cell_marked_and_the_true_prior_is_bce(seed):
     torch.manual_seed(seed)

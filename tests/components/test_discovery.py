@@ -15,20 +15,20 @@ import cellab_components
 CONFIG = Path(cellab_components.__file__).parent / "config"
 YAMLS = sorted(CONFIG.glob("*/*.yaml"))
 NAMES = {
-    "unet": {"paper"},
+    "unet": {"paper", "vanilla", "residual", "attention", "nested"},
     "generator": {"paper", "dcgan", "style"},
     "discriminator": {"plain", "dilated", "parallel", "resampler", "parallel_resampler"},
     "discriminator_ensemble": {"mean", "max", "softmax"},
     "gan_loss": {"wgan", "wgan_gp", "ns", "ns_gp", "hinge", "lsgan"},
     "gan_regulariser": {"none", "clip", "gradient_penalty", "dragan", "r1"},
     "gan_augmentation": {"none", "diffaugment"},
-    "segmentation_loss": {"bce", "bce_dice"},
-    "voting": {"mean"},
-    "entropy": {"paper"},
-    "acceptance": {"running_mean", "none"},
-    "recombination": {"replace", "union"},
-    "augmentation": {"paper", "flips", "none"},
-    "prominence_schedule": {"by_generation"},
+    "segmentation_loss": {"bce", "bce_dice", "focal", "tversky", "pu", "bootstrapped", "partial"},
+    "voting": {"mean", "majority", "soft", "tta_mean"},
+    "entropy": {"paper", "binary", "mean_binary"},
+    "acceptance": {"running_mean", "quantile", "fixed", "agreement", "none"},
+    "recombination": {"replace", "union", "keep_labelled_positives", "disagreement_is_ignored"},
+    "augmentation": {"none", "flips", "paper", "strong"},
+    "prominence_schedule": {"constant", "linear", "by_generation"},
     "data_mix": {"by_generation"},
     "teacher": {"previous_generation", "ema"},
 }

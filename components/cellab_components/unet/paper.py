@@ -1,10 +1,11 @@
-"""Segmentation networks: from a grey image to one logit a pixel."""
+"""The paper's U-Net."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cellab_components.checks import at_least, between
+from cellab_components.unet.image import check_image
 
 
 class PaperUNet(nn.Module):
@@ -60,7 +61,7 @@ class PaperUNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, 1, H, W) of an image (B, in_channels, H, W)."""
-        self._check(image)
+        check_image(image, self.in_channels, self.blocks, base=4)
         x = self.stem(image)
         skips = []
         for block, down in enumerate(self.down):
@@ -72,16 +73,6 @@ class PaperUNet(nn.Module):
             x = convolution(x, image)
         logits: Tensor = self.head(x)
         return logits
-
-    def _check(self, image: Tensor) -> None:
-        if image.ndim != 4 or image.shape[1] != self.in_channels:
-            raise ValueError(f"image: {tuple(image.shape)} is not of shape (B, {self.in_channels}, H, W).")
-        height, width = image.shape[-2:]
-        if height == 0 or width == 0 or height % self.stride or width % self.stride:
-            raise ValueError(
-                f"image: {height} x {width} pixels do not fit a U-Net of {self.blocks} blocks; both sides must be "
-                f"multiples of {self.stride} (4 ** blocks)."
-            )
 
 
 class DownBlock(nn.Module):

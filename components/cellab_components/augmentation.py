@@ -142,7 +142,8 @@ class StrongAugmentation:
 
     b is the cubic B-spline, and the control points' offsets c_ij are uniform in [-amplitude, amplitude] on both axes:
     d is smooth, never longer than the amplitude on an axis and typically 0.3 of it. An amplitude below a quarter of
-    the spacing cannot fold the image by itself. The square is cut out of the image only: the mask still says what was there.
+    the spacing cannot fold the image by itself. The square is cut out of the image only: the mask
+    still says what was there.
 
     Reference:
         Ronneberger et al., *U-Net*, https://arxiv.org/abs/1505.04597, section 3.1 (elastic deformation);

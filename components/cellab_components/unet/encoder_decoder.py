@@ -25,8 +25,8 @@ class EncoderDecoder(nn.Module):
     There are `blocks` poolings; level l (from 0) has ``width * 2 ** l`` channels. The variants differ in the block and
     in the gate alone, so that a comparison of them compares just these. What is not as published: convolutions are
     padded, so that the logits are as large as the image; they have batch norm, which is younger than the first U-Net;
-    dropout follows every pooling as in the paper's network, not the last two blocks of the encoder; residual U-Nets
-    pool and up-convolve instead of striding and repeating pixels; attention U-Nets learn by their last output alone.
+    dropout follows every pooling as in the paper's network, not just the encoder's end; residual U-Nets pool and
+    up-convolve instead of striding and repeating pixels; attention U-Nets learn by their last output alone.
 
     Reference:
         Ronneberger et al., *U-Net: convolutional networks for biomedical image segmentation*,

@@ -34,6 +34,13 @@ def interval(name: str, values: Sequence[float], low: float) -> tuple[float, flo
     return pair[0], pair[1]
 
 
+def boolean(name: str, value: bool) -> bool:
+    """The value, if it is true or false; ValueError otherwise."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: {value!r} is not allowed; it must be true or false.")
+    return value
+
+
 def power_of_two(name: str, value: int, minimum: int) -> int:
     """The value, if it is a power of two of at least `minimum`; ValueError otherwise."""
     whole = isinstance(value, int) and not isinstance(value, bool)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cellab_components.checks import between, positive
+from cellab_components.checks import between, boolean, positive
 
 # What a pixel of the positive class costs at a logit; at minus the logit it is one of the negative class.
 SURROGATES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -225,9 +225,7 @@ class Bootstrapped:
     def __init__(self, beta: float, *, hard: bool) -> None:
         self.bce = Bce()
         self.beta = between("beta", beta, 0, 1)
-        if not isinstance(hard, bool):
-            raise ValueError(f"hard: {hard!r} is not allowed; it must be true or false.")
-        self.hard = hard
+        self.hard = boolean("hard", hard)
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss, a scalar."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellab_components.checks import at_least, between
+from cellab_components.checks import at_least, between, boolean
 from cellab_components.unet.blocks import AttentionGate, DoubleConvolution, ResidualBlock, up_convolution
 from cellab_components.unet.image import check_image
 
@@ -54,9 +54,8 @@ class EncoderDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels = at_least("in_channels", in_channels, 1)
-        for name, value in (("residual", residual), ("attention", attention)):
-            if not isinstance(value, bool):
-                raise ValueError(f"{name}: {value!r} is not allowed; it must be true or false.")
+        boolean("residual", residual)
+        boolean("attention", attention)
         # one level has the skip at full size only, and that is never gated
         self.blocks = at_least("blocks", blocks, 2 if attention else 1)
         at_least("width", width, 1)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellab_components.checks import at_least, between
+from cellab_components.checks import at_least, between, boolean
 from cellab_components.unet.blocks import DoubleConvolution, up_convolution
 from cellab_components.unet.image import check_image
 
@@ -50,9 +50,7 @@ class NestedUNet(nn.Module):
         self.blocks = at_least("blocks", blocks, 1)
         at_least("width", width, 1)
         between("dropout", dropout, 0, 1, open_high=True)
-        if not isinstance(deep_supervision, bool):
-            raise ValueError(f"deep_supervision: {deep_supervision!r} is not allowed; it must be true or false.")
-        self.deep_supervision = deep_supervision
+        self.deep_supervision = boolean("deep_supervision", deep_supervision)
         widths = [width * 2**level for level in range(blocks + 1)]
         self.nodes = nn.ModuleDict()  # "l_j" makes X[l, j]
         self.ups = nn.ModuleDict()  # "l_j" doubles X[l + 1, j - 1] for it

@@ -39,6 +39,7 @@ class Crops:
         truths: the same from the complete masks, for reports only; None where there are none.
         tried: candidates considered for them.
         rejected: those of too little prominence.
+        annotated: (B,) bool on the device: whether the mask is one, rather than zeros for want of any; None: all are.
     """
 
     images: Tensor
@@ -46,6 +47,7 @@ class Crops:
     truths: Tensor | None = None
     tried: int = 0
     rejected: int = 0
+    annotated: Tensor | None = None
 
 
 class CropSource:
@@ -79,7 +81,10 @@ class CropSource:
         self.planes = torch.from_numpy(np.stack(planes, axis=1)).to(device)  # (N, 1..3, H, W) uint8
         self.sums = None if masks is None else _summed_area(masks)
         self.all = torch.arange(len(frames))
-        self.annotated = self.all if annotated is None else self.all[torch.from_numpy(annotated)]
+        self.is_annotated = (
+            torch.ones(len(frames), dtype=torch.bool) if annotated is None else torch.from_numpy(annotated)
+        )
+        self.annotated = self.all[self.is_annotated]
         self.crop_size = crop_size
         self.augmentation = augmentation
         self.max_tries = max_tries
@@ -105,7 +110,8 @@ class CropSource:
         labels = (warped[:, 1:] >= 0.5).float()
         masks = labels[:, :1] if self.sums is not None else torch.zeros_like(images)
         truths = labels[:, 1:2] if self.has_truth else None
-        return Crops(images, masks, truths, tried, tried - count)
+        annotated = self.is_annotated[places[:, 0]].to(images.device)
+        return Crops(images, masks, truths, tried, tried - count, annotated)
 
     def _places(self, count: int, threshold: float, generator: torch.Generator, among: Tensor) -> tuple[Tensor, int]:
         """(count, 3) of frame, top, left; and how many candidates it took."""

@@ -214,6 +214,9 @@ class PseudoLabelSource:
         if crops.truths is not None:
             self._compare(pseudo > 0.5, crops.truths > 0.5, keep)
         targets, weights = self.labelling.recombination(crops.masks, pseudo)
+        if crops.annotated is not None:  # where there is no mask, nothing contradicts the pseudo-label
+            given = crops.annotated[:, None, None, None]
+            targets, weights = torch.where(given, targets, pseudo), torch.where(given, weights, 1.0)
         for pair in Batch(crops.images[keep], targets[keep], weights[keep]).pairs():
             self.waiting.push(pair)
 

@@ -27,12 +27,14 @@ def proposals(count: int) -> Crops:
     return Crops(images, torch.zeros_like(images), truths=(images > 0.5).float(), tried=count + 3, rejected=3)
 
 
-def make(parents=(certain,), propose=proposals, acceptance="running_mean", least=0.0, **settings):
+def make(
+    parents=(certain,), propose=proposals, acceptance="running_mean", recombination="replace", least=0.0, **settings
+):
     labelling = Labelling(
         parents,
         components.build("voting", "mean"),
         components.build("entropy", "paper"),
-        components.build("recombination", "replace"),
+        components.build("recombination", recombination),
     )
     changed = PseudoLabels(**{**SETTINGS.__dict__, **settings})
     gate = components.build("acceptance", acceptance)
@@ -74,6 +76,21 @@ def test_the_target_is_the_parents_hard_vote_and_is_compared_with_the_truth():
     assert batch.targets.flatten().tolist() == [1, 1, 0, 0]
     assert source.report()["dice_accepted"] == 1.0
     assert source.report()["dice_rejected"] is None
+
+
+def test_without_a_given_mask_the_pseudo_label_is_all_there_is():
+    def unannotated(count):
+        crops = proposals(count)
+        return Crops(crops.images, crops.masks, tried=count, annotated=torch.zeros(count, dtype=torch.bool))
+
+    source = make(propose=unannotated, recombination="disagreement_is_ignored")
+    source.fill()
+    batch = source.buffer.pairs[0]
+    assert batch.targets.flatten().tolist() == [1, 1, 0, 0]
+    assert batch.weights.flatten().tolist() == [1, 1, 1, 1]
+    masked = make(recombination="disagreement_is_ignored")
+    masked.fill()
+    assert masked.buffer.pairs[0].weights.flatten().tolist() == [0, 0, 1, 1]
 
 
 def test_identical_uncertain_masks_are_never_accepted():

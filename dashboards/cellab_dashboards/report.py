@@ -62,6 +62,7 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "swatches": colours.swatches(study),
         "metrics": tables.METRICS,
         "ranking": tables.ranking(study),
+        "generations_differ": len(tables.last_generations(study)) > 1,
         "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),
         "troubles": tables.troubles(study),
         "curves": figures.curves(study),
@@ -90,7 +91,7 @@ def _facts(study: StudyFiles) -> list[tuple[str, str]]:
         ("arms", str(len(study.arms))),
         ("seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})"),
         ("trials", ", ".join(counts)),
-        ("last generation", str(study.ranking["generation"])),
+        ("last generation", " to ".join(map(str, tables.last_generations(study)))),
         ("data set", Path(str(data.get("path", "unknown") if isinstance(data, dict) else "unknown")).name),
     ]
 

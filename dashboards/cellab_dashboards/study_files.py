@@ -17,7 +17,18 @@ T = TypeVar("T")
 
 REMEDY = "run the study again, finished stages are reused."
 RANKING_KEYS = ("study", "question", "rank_by", "rank_reference", "generation", "arms")
-ARM_KEYS = ("rank", "arm", "baseline", "overrides", "planned", "completed", "validation", "test", "trials")
+ARM_KEYS = (
+    "rank",
+    "arm",
+    "baseline",
+    "generation",
+    "overrides",
+    "planned",
+    "completed",
+    "validation",
+    "test",
+    "trials",
+)
 TRIAL_KEYS = ("seed", "status", "stage", "step", "message")
 RESULTS = ("arm", "seed", "generation", "split", "reference", "average", "metric", "value")
 FATES = ("accepted", "rejected_by_prominence", "rejected_by_entropy", "rejected_as_empty")

@@ -49,6 +49,7 @@ def ranking(study: StudyFiles) -> list[Row]:
             "rank": DASH if arm["rank"] is None else arm["rank"],
             "arm": arm["arm"],
             "baseline": arm["baseline"] and len(study.arms) > 1,
+            "generation": arm["generation"],
             "completed": f"{arm['completed']} of {arm['planned']}",
             "troubles": _troubles_of([trial for trial in _unfinished(study) if trial["arm"] == arm["arm"]]),
             "validation": _summary(arm["validation"], study.ranking["rank_by"]),
@@ -57,6 +58,12 @@ def ranking(study: StudyFiles) -> list[Row]:
         }
         for arm in study.arms
     ]
+
+
+def last_generations(study: StudyFiles) -> list[int]:
+    """The arms' last generation; the lowest and the highest where some arms have fewer than others."""
+    last = [arm["generation"] for arm in study.arms]
+    return sorted({min(last), max(last)})
 
 
 def _unfinished(study: StudyFiles) -> list[Row]:

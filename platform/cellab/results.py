@@ -161,12 +161,11 @@ def _stage_name(stage: Stage) -> str:
 
 
 def rank(study: Study, results: pl.DataFrame, trials: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any]:
-    """The ranking of arms by their mean on validation in the last generation (`arms.json`).
+    """The ranking of arms by their mean on validation, each in its own last generation (`arms.json`).
 
     Completed trials count; ties are broken by the metrics after `rank_by`; arms without one have no rank.
     """
     ablation = study.ablation
-    last = max(study.configs[arm.name]["generations"] for arm in study.arms) - 1
     reference = "truth" if study.data_has_truth else "given"
     entries = [_arm_entry(study, arm, results, trials, reference) for arm in study.arms]
     order = [ablation.rank_by, *(name for name in METRIC_NAMES if name != ablation.rank_by)]
@@ -184,7 +183,7 @@ def rank(study: Study, results: pl.DataFrame, trials: dict[tuple[str, int], dict
         "rank_split": "validation",
         "rank_reference": reference,
         "rank_average": "micro",
-        "generation": last,
+        "generation": max(entry["generation"] for entry in entries),
         "arms": entries,
     }
 
@@ -198,10 +197,11 @@ def _arm_entry(
 ) -> dict[str, Any]:
     mine = [trials[arm.name, seed] for seed in study.ablation.seeds]
     completed = [trial["seed"] for trial in mine if trial["status"] == "completed"]
+    generation = study.configs[arm.name]["generations"] - 1
     last = results.filter(
         (pl.col("arm") == arm.name)
         & pl.col("seed").is_in(completed)
-        & (pl.col("generation") == study.configs[arm.name]["generations"] - 1)
+        & (pl.col("generation") == generation)
         & (pl.col("average") == "micro")
         & (pl.col("reference") == reference)
     )
@@ -211,6 +211,7 @@ def _arm_entry(
         "arm": arm.name,
         "baseline": arm.is_baseline,
         "overrides": list(arm.overrides),
+        "generation": generation,
         "planned": len(mine),
         **{status: sum(t["status"] == status for t in mine) for status in ("completed", "diverged", "failed")},
         "validation": _summaries(last.filter(pl.col("split") == "validation")),

@@ -33,6 +33,7 @@ class MadeUp:
         generations: how many.
         truth: whether there are complete masks.
         gan: whether there are generated images.
+        short: arms that have generation 0 only.
         diverged: trials (arm, seed) that diverged while the generator was trained, so that nothing else is known.
         stopped: trials that ended before the last generation.
         not_run: trials of which nothing is known.
@@ -43,6 +44,7 @@ class MadeUp:
     arms: tuple[str, ...] = ("gan_loss=ns_gp", "gan_loss=wgan")
     seeds: tuple[int, ...] = (0, 1, 2)
     generations: int = 3
+    short: frozenset[str] = frozenset()
     truth: bool = True
     gan: bool = True
     diverged: frozenset[tuple[str, int]] = frozenset()
@@ -63,7 +65,11 @@ class MadeUp:
 
     def reached(self, trial: tuple[str, int]) -> range:
         """The generations that a trial evaluated."""
-        return range(self.generations - (trial in self.stopped))
+        return range(self.last(trial[0]) + 1 - (trial in self.stopped))
+
+    def last(self, arm: str) -> int:
+        """An arm's last generation."""
+        return 0 if arm in self.short else self.generations - 1
 
 
 @pytest.fixture
@@ -153,7 +159,7 @@ def arm_entry(made: MadeUp, arm: str, results: pl.DataFrame) -> dict[str, Any]:
         pl.col("seed").is_in(completed),
         pl.col("average") == "micro",
         pl.col("reference") == made.reference,
-        pl.col("generation") == made.generations - 1,
+        pl.col("generation") == made.last(arm),
     )
     hidden = last.filter(pl.col("split") == "train", pl.col("metric") == "hidden_recall")
     states = [trial["status"] for trial in trials]
@@ -162,6 +168,7 @@ def arm_entry(made: MadeUp, arm: str, results: pl.DataFrame) -> dict[str, Any]:
         "arm": arm,
         "baseline": arm == made.arms[0],
         "overrides": [arm],
+        "generation": made.last(arm),
         "planned": len(made.seeds),
         **{state: states.count(state) for state in ("completed", "diverged", "failed")},
         "validation": summaries(last.filter(pl.col("split") == "validation")),

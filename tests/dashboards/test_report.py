@@ -71,6 +71,14 @@ def test_every_section_is_there(fabricate):
         assert part in page.words
 
 
+def test_arms_of_fewer_generations_are_told_apart(fabricate):
+    page = Page(write_report(fabricate(short=frozenset({"gan_loss=wgan"}))))
+    assert "last generation 0 to 2 data set" in page.words
+    assert "on validation in each arm's last generation" in page.words
+    assert "gan_loss=wgan 3 of 3 0 " in page.words
+    assert "gan_loss=ns_gp baseline 3 of 3 2 " in page.words
+
+
 def test_nothing_is_loaded_from_elsewhere(fabricate):
     path = write_report(fabricate())
     page = Page(path)

@@ -42,27 +42,29 @@ def ranking_table(ranking: dict[str, Any], width: int) -> Group:
     """The arms by rank: validation ranks, test is shown, what does not fit a narrow terminal left out."""
     spread = width >= WIDE
     several = len(ranking["arms"]) > 1
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("arm", no_wrap=True)
-    table.add_column("trials", justify="right")
-    table.add_column(f"validation\n{ranking['rank_by']}", justify="right")
+    generations = {arm["generation"] for arm in ranking["arms"]}
+    differ = len(generations) > 1
     metrics = [name for name in METRIC_NAMES if width >= NARROW or name != "jaccard"]
-    for metric in metrics:
-        table.add_column(f"test\n{metric}", justify="right")
     hidden = any("hidden_recall" in arm["test"] for arm in ranking["arms"])
-    if hidden:
-        table.add_column("hidden\nrecall", justify="right")
+    columns = ["trials", *(["gener-\nation"] if differ else []), f"validation\n{ranking['rank_by']}"]
+    columns += [*(f"test\n{metric}" for metric in metrics), *(["hidden\nrecall"] if hidden else [])]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("arm", overflow="fold")  # a long name gives way, no number does
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     for arm in ranking["arms"]:
         cells = [_summary(arm["test"], metric, spread) for metric in metrics]
         cells += [_summary(arm["test"], "hidden_recall", spread)] if hidden else []
         name = arm["arm"] + (" *" if arm["baseline"] and several else "")
         rank = "–" if arm["rank"] is None else str(arm["rank"])
-        table.add_row(rank, name, _trials(arm), _summary(arm["validation"], ranking["rank_by"], spread), *cells)
+        cells.insert(0, _summary(arm["validation"], ranking["rank_by"], spread))
+        table.add_row(rank, name, _trials(arm), *([str(arm["generation"])] if differ else []), *cells)
     against = "the truth" if ranking["rank_reference"] == "truth" else "the given masks"
+    which = "Each arm's last generation" if differ else f"Generation {ranking['generation']}"
     head = Text.assemble(
         (f"\n{ranking['question']}\n", "italic"),
-        f"Generation {ranking['generation']} against {against}, micro-averaged, mean{' ± SD' if spread else ''} over "
+        f"{which} against {against}, micro-averaged, mean{' ± SD' if spread else ''} over "
         f"seeds; ranked by validation {ranking['rank_by']}."
         + (" Hidden recall: of hidden objects in training frames.\n" if hidden else "\n"),
     )

@@ -1,0 +1,41 @@
+"""The ranking on the terminal: no number is ever cut, and arms that end in different generations say so."""
+
+import pytest
+from rich.console import Console
+
+from cellab.cli.tables import ranking_table
+
+METRICS = {name: {"mean": 0.12345, "sd": 0.00678, "n": 2} for name in ("dice", "jaccard", "precision", "recall")}
+
+
+def shown(width, generations=(2, 2), names=("gan_loss=ns_gp", "gan_loss=wgan")):
+    arms = [
+        {"arm": name, "rank": rank, "baseline": rank == 1, "generation": generation, "planned": 2, "completed": 2}
+        | {"diverged": 0, "failed": 0, "validation": METRICS, "test": METRICS | {"hidden_recall": METRICS["recall"]}}
+        | {"trials": [{"status": "completed"}]}
+        for rank, (name, generation) in enumerate(zip(names, generations, strict=True), start=1)
+    ]
+    ranking = {"question": "Which?", "rank_by": "dice", "rank_reference": "truth", "arms": arms}
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(ranking_table(ranking | {"generation": max(generations)}, width))
+    return captured.get()
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_number_is_cut_for_a_long_name(width):
+    text = shown(width, generations=(0, 2), names=("equal compute without self-training", "a" * 60))
+    assert "…" not in text
+    lowest = 6 if width >= 90 else 5  # scores of an arm; a narrow terminal does without the Jaccard index
+    assert text.count("0.123") == 2 * lowest
+    assert text.count("± 0.007") == (2 * lowest if width == 160 else 0)
+    assert text.replace("\n", "").count("a") > 60
+
+
+def test_generations_are_told_where_they_differ():
+    assert "Generation 2 against the truth" in shown(160)
+    assert "ation" not in shown(160).partition("rank  arm")[0].partition("objects in training frames.")[2].replace(
+        "validation", ""
+    )
+    assert "Each arm's last generation against the truth" in shown(160, generations=(0, 2))
+    assert "gener-" in shown(160, generations=(0, 2))

@@ -17,7 +17,7 @@ class MeanVote:
 
         X = 1/K sum_k sigmoid(f_k(image)),   target = 1 where X > threshold, else 0
 
-    Reference: Hann, section 4.2.
+    Reference: Hann, section 3.
 
     Args:
         threshold: probability above which a pixel is positive.
@@ -37,27 +37,28 @@ class MeanVote:
         """Each member's probability (K, B, 1, H, W)."""
         return _probabilities(members, images)
 
-    def target(self, probability: Tensor) -> Tensor:
-        """The hard pseudo-label, 0.0 or 1.0, of a probability; both (B, 1, H, W)."""
-        return (probability > self.threshold).to(probability.dtype)
+    def target(self, votes: Tensor) -> Tensor:
+        """The hard pseudo-label (B, 1, H, W), 0.0 or 1.0, of votes (K, B, 1, H, W)."""
+        return (votes.mean(dim=0) > self.threshold).to(votes.dtype)
 
 
 class MajorityVote:
-    """The share of parents that see a cell; more than half of them decide.
+    """More than half of the parents decide, each by itself.
 
     .. code-block:: text
 
-        X = 1/K sum_k [sigmoid(f_k(image)) > threshold],   target = 1 where X > 0.5, else 0
+        target = 1 where 1/K sum_k [p_k > threshold] > 0.5, else 0,   p_k = sigmoid(f_k(image))
 
-    A tie is background.
+    A tie is background. A gate on entropies sees the mean of the probabilities, as with `MeanVote`: hard votes would
+    have no entropy where unsure parents agree.
 
-    Reference: Hann, section 4.2.
+    Reference: the majority vote of classifiers, e.g. Lam and Suen, https://doi.org/10.1109/3468.618255.
 
     Args:
         threshold: probability above which a parent sees a cell.
 
     Shapes:
-        as `MeanVote`; votes are 0.0 or 1.0.
+        as `MeanVote`.
 
     Raises:
         ValueError: as `MeanVote`.
@@ -67,13 +68,13 @@ class MajorityVote:
         self.threshold = between("threshold", threshold, 0, 1, open_high=True)
 
     def votes(self, members: Members, images: Tensor) -> Tensor:
-        """Each member's hard mask (K, B, 1, H, W)."""
-        probabilities = _probabilities(members, images)
-        return (probabilities > self.threshold).to(probabilities.dtype)
+        """Each member's probability (K, B, 1, H, W)."""
+        return _probabilities(members, images)
 
-    def target(self, probability: Tensor) -> Tensor:
-        """The hard pseudo-label, 0.0 or 1.0, of a share of votes; both (B, 1, H, W)."""
-        return (probability > 0.5).to(probability.dtype)
+    def target(self, votes: Tensor) -> Tensor:
+        """The hard pseudo-label (B, 1, H, W), 0.0 or 1.0, of votes (K, B, 1, H, W)."""
+        ayes = (votes > self.threshold).to(votes.dtype).mean(dim=0)
+        return (ayes > 0.5).to(votes.dtype)
 
 
 class SoftVote:
@@ -82,6 +83,8 @@ class SoftVote:
     .. code-block:: text
 
         X = 1/K sum_k sigmoid(f_k(image)),   target = X
+
+    Reference: Hinton et al., *Distilling the knowledge in a neural network*, https://arxiv.org/abs/1503.02531.
 
     Shapes:
         as `MeanVote`.
@@ -94,9 +97,9 @@ class SoftVote:
         """Each member's probability (K, B, 1, H, W)."""
         return _probabilities(members, images)
 
-    def target(self, probability: Tensor) -> Tensor:
-        """The soft pseudo-label: the probability (B, 1, H, W) itself."""
-        return probability
+    def target(self, votes: Tensor) -> Tensor:
+        """The soft pseudo-label (B, 1, H, W): the mean of votes (K, B, 1, H, W)."""
+        return votes.mean(dim=0)
 
 
 class TtaMeanVote:
@@ -138,9 +141,9 @@ class TtaMeanVote:
             views.append(torch.rot90(upright + mirrored, -turns, (3, 4)))
         return torch.stack(views).sum(dim=0) / 8
 
-    def target(self, probability: Tensor) -> Tensor:
-        """The hard pseudo-label, 0.0 or 1.0, of a probability; both (B, 1, H, W)."""
-        return (probability > self.threshold).to(probability.dtype)
+    def target(self, votes: Tensor) -> Tensor:
+        """The hard pseudo-label (B, 1, H, W), 0.0 or 1.0, of votes (K, B, 1, H, W)."""
+        return (votes.mean(dim=0) > self.threshold).to(votes.dtype)
 
 
 def _probabilities(members: Members, images: Tensor) -> Tensor:

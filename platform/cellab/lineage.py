@@ -125,7 +125,7 @@ class _Builder:
 
     def evaluation(self, generation: int, members: list[Stage]) -> Stage:
         keys = [member.key for member in members]
-        asked = {"members": keys, "voting": self.config["voting"], "evaluation": self.config["evaluation"]}
+        asked = {"members": keys, "evaluation": self.config["evaluation"]}
         return self._stage("evaluate", f"gen {generation} evaluation", asked, keys)
 
     def _stage(

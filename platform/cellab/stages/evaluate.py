@@ -29,7 +29,7 @@ def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     """
     settings = Evaluation(**request["evaluation"])
     device = torch.device(request["resources"]["device"])
-    voting = instantiate(request["voting"], "voting")
+    voting = instantiate(settings.voting, "evaluation.voting")
     members = [
         load_network(workplace.request_of[key]["unet"], "unet", workplace.inputs[key] / UNET, device)
         for key in request["members"]

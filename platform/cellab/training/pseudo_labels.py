@@ -20,10 +20,10 @@ class Voting(Protocol):
     """The contract of the kind `voting`."""
 
     def votes(self, members: Sequence[Member], images: Tensor) -> Tensor:
-        """Each member's vote (K, B, 1, H, W) in [0, 1]; members give logits of images (B, 1, H, W)."""
+        """Each member's probability (K, B, 1, H, W); members give logits of images (B, 1, H, W)."""
 
-    def target(self, probability: Tensor) -> Tensor:
-        """The pseudo-label (B, 1, H, W) in [0, 1] that the mean of the votes stands for."""
+    def target(self, votes: Tensor) -> Tensor:
+        """The pseudo-label (B, 1, H, W) in [0, 1] that votes (K, B, 1, H, W) stand for."""
 
 
 class Acceptance(Protocol):
@@ -203,10 +203,9 @@ class PseudoLabelSource:
         """Labels one batch of proposals, and keeps those that pass."""
         crops = self.propose(self.settings.batch_size)
         votes = self.labelling.voting.votes(self.labelling.parents, crops.images)
-        probability = votes.mean(dim=0)
-        entropies = self.labelling.entropy(probability).tolist()
+        entropies = self.labelling.entropy(votes.mean(dim=0)).tolist()
         passed = torch.tensor(self.acceptance(entropies, votes), device=self.device)
-        pseudo = self.labelling.voting.target(probability)
+        pseudo = self.labelling.voting.target(votes)
         full = pseudo.mean(dim=(1, 2, 3)) >= self.minimum_prominence
         keep = passed & full
 

@@ -18,13 +18,17 @@ class RunningMean:
 
         accept X_t if E(X_t) <= T_t,   T_t = inertia * T_{t-1} + (1 - inertia) * E(X_{t-1}),   T_0 = 0
 
-    Every mask moves the threshold, accepted or not. Equal entropies above 0 never pass (T approaches them from below);
-    at an inertia of 0.99 a realistic spread first passes after tens of masks, and settles at 50 to 70 %.
+    Every mask moves the threshold, accepted or not. While the inertia is above 0, equal entropies above 0 never pass
+    (T approaches them from below); at 0.99 a realistic spread first passes after tens of masks, and settles at 50 to
+    70 %.
 
     Reference: Hann, section 4.2.
 
     Args:
         inertia: gamma of the paper.
+
+    Shapes:
+        entropies (B), in any unit -> B booleans, one after the other.
 
     Raises:
         ValueError: `inertia` is not in [0, 1).
@@ -64,9 +68,14 @@ class Quantile:
     that there are. Every mask is remembered, accepted or not. Unlike the running mean it lets equal entropies pass,
     and a single huge one does not move it far.
 
+    Reference: ours; the running mean of Hann, section 4.2, made robust.
+
     Args:
         quantile: share of masks that pass in the long run, in [0, 1]; between two entropies it is interpolated.
         window: n, masks that it looks back on.
+
+    Shapes:
+        as `RunningMean`.
 
     Raises:
         ValueError: `quantile` is not in [0, 1], or `window` is not a whole number of at least 1.
@@ -100,24 +109,35 @@ class Quantile:
 
 
 class Fixed:
-    """A mask passes if its entropy is at most a threshold that never moves.
+    """A mask passes if its entropy is at most a threshold that never moves, in proportion to its pixels.
 
     .. code-block:: text
 
-        accept X if E(X) <= threshold
+        accept X if E(X) <= threshold * H * W
+
+    For entropies that are summed over pixels (`paper`, `binary`). One that is their mean, `mean_binary`, is never above
+    ln 2, so that a larger crop lets all of it pass: choose a sum.
+
+    Reference: a confidence threshold as in FixMatch, Sohn et al., https://arxiv.org/abs/2001.07685, on entropies.
 
     Args:
-        threshold: in the units of the entropy that is chosen; one that sums over pixels grows with the crop's area.
+        threshold: in nats a pixel, so that crops of every size are held to the same.
+
+    Shapes:
+        entropies (B), votes (K, B, 1, H, W) -> B booleans.
 
     Raises:
         ValueError: `threshold` is below 0, or not finite.
     """
 
     def __init__(self, threshold: float) -> None:
-        self.threshold = float(between("threshold", threshold, 0, float("inf"), open_high=True))
+        self.per_pixel = float(between("threshold", threshold, 0, float("inf"), open_high=True))
+        self.threshold = self.per_pixel  # of one pixel, before there is a crop
 
-    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:  # noqa: ARG002
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
         """Whether each mask passes."""
+        height, width = votes.shape[-2:]
+        self.threshold = self.per_pixel * height * width
         return [entropy <= self.threshold for entropy in entropies]
 
     def state_dict(self) -> dict[str, float]:
@@ -179,7 +199,17 @@ class Agreement:
 
 
 class AcceptAll:
-    """No gate: every mask passes."""
+    """No gate: every mask passes.
+
+    .. code-block:: text
+
+        accept X
+
+    Reference: the control of the gate of Hann, section 4.2.
+
+    Shapes:
+        as `RunningMean`.
+    """
 
     threshold = float("inf")
 

@@ -10,11 +10,21 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from cellab_components.checks import between, interval, positive
+from cellab_components.checks import between, interval
 
 
 class NoAugmentation:
-    """Crops as they are."""
+    """Crops as they are.
+
+    .. code-block:: text
+
+        input = output
+
+    Reference: the control of the augmentation of Hann, section 4.5.
+
+    Shapes:
+        images (B, 1, H, W) -> themselves.
+    """
 
     def linear(self, count: int, generator: Generator) -> Tensor:  # noqa: ARG002
         """Identities (count, 2, 2), float32, on the CPU."""
@@ -142,8 +152,8 @@ class StrongAugmentation:
 
     b is the cubic B-spline, and the control points' offsets c_ij are uniform in [-amplitude, amplitude] on both axes:
     d is smooth, never longer than the amplitude on an axis and typically 0.3 of it. An amplitude below a quarter of
-    the spacing cannot fold the image by itself. The square is cut out of the image only: the mask
-    still says what was there.
+    the spacing cannot fold the image by itself. The square is cut out of the image only: a given mask
+    still says what was there, while parents label the image as it is, and guess what the square hides.
 
     Reference:
         Ronneberger et al., *U-Net*, https://arxiv.org/abs/1505.04597, section 3.1 (elastic deformation);
@@ -153,7 +163,7 @@ class StrongAugmentation:
     Args:
         rotation, zoom, shear, flip_probability, appearance_probability, blur, noise: as `PaperAugmentation`.
         amplitude: largest displacement on each axis, in pixels; 0 switches it off.
-        spacing: distance of the control points, in pixels.
+        spacing: distance of the control points, in pixels, at least 1.
         contrast: [low, high] of the factor.
         gamma: [low, high] of the exponent of grey values in [0, 1].
         cutout_probability: of a square cut out.
@@ -190,7 +200,7 @@ class StrongAugmentation:
             noise=noise,
         )
         self.amplitude = between("amplitude", amplitude, 0, float("inf"), open_high=True)
-        self.spacing = positive("spacing", spacing)
+        self.spacing = between("spacing", spacing, 1, float("inf"), open_high=True)
         self.contrast = interval("contrast", contrast, low=0)
         self.gamma = interval("gamma", gamma, low=0.1)
         self.cutout_probability = between("cutout_probability", cutout_probability, 0, 1)

@@ -26,11 +26,18 @@ def positive(name: str, value: float) -> float:
     return value
 
 
+def numbers(name: str, values: Sequence[float]) -> list[float]:
+    """The values, if they are a list of at least one number; ValueError otherwise."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values or not all(map(_is_number, values)):
+        raise ValueError(f"{name}: {values!r} is not allowed; it must be a list of at least one number, such as [0.5].")
+    return list(values)
+
+
 def interval(name: str, values: Sequence[float], low: float) -> tuple[float, float]:
     """The pair of values, if `low <= first <= second < inf`; ValueError otherwise."""
-    pair = tuple(values)
-    if len(pair) != 2 or not all(_is_number(v) for v in pair) or not low <= pair[0] <= pair[1] < float("inf"):
-        raise ValueError(f"{name}: {list(pair)!r} is not allowed; it must be [low, high] with {low:g} <= low <= high.")
+    pair = numbers(name, values)
+    if len(pair) != 2 or not low <= pair[0] <= pair[1] < float("inf"):
+        raise ValueError(f"{name}: {pair!r} is not allowed; it must be [low, high] with {low:g} <= low <= high.")
     return pair[0], pair[1]
 
 

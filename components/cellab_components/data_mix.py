@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import isclose
 
-from cellab_components.checks import between
+from cellab_components.checks import between, numbers
 
 SOURCES = ("labelled", "pseudo", "generated")
 
@@ -23,10 +23,9 @@ class ByGeneration:
     """
 
     def __init__(self, labelled: Sequence[float], pseudo: Sequence[float], generated: Sequence[float]) -> None:
-        self._shares = {"labelled": list(labelled), "pseudo": list(pseudo), "generated": list(generated)}
+        given = {"labelled": labelled, "pseudo": pseudo, "generated": generated}
+        self._shares = {source: numbers(source, shares) for source, shares in given.items()}
         for source, shares in self._shares.items():
-            if not shares:
-                raise ValueError(f"{source}: [] is not allowed; it needs a share for generation 1.")
             for share in shares:
                 between(source, share, 0, 1)
         for generation in range(1, max(map(len, self._shares.values())) + 1):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cellab_components.checks import at_least, between, power_of_two
+from cellab_components.checks import at_least, between, boolean, power_of_two
 
 LAST_SIDE = 4  # pixels of the map that the linear layer judges
 
@@ -57,11 +57,11 @@ class Discriminator(nn.Module):
         super().__init__()
         self.in_channels = at_least("in_channels", in_channels, 1)
         self.size = power_of_two("size", size, 2 * LAST_SIDE)
-        self.resample = resample
-        self.negative_slope = between("negative_slope", negative_slope, 0, 1)
+        self.resample = boolean("resample", resample)
+        self.negative_slope = between("negative_slope", negative_slope, 0, 1, open_high=True)
         at_least("max_width", max_width, at_least("width", width, 1))
-        branches = _check_dilations(dilations, width)
         blocks = (size // LAST_SIDE).bit_length() - 1
+        branches = _check_dilations(dilations, width, size, blocks)
         widths = [min(max_width, width * 2**block) for block in range(blocks)]
         shown = in_channels if resample else 0
         entering = [in_channels, *(made + shown for made in widths)]
@@ -112,14 +112,21 @@ class ParallelConv(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-def _check_dilations(dilations: Sequence[Sequence[int]], width: int) -> list[list[int]]:
-    branches = [list(block) for block in dilations]
-    flat = [dilation for block in branches for dilation in block]
-    if not branches or not all(branches) or not all(isinstance(d, int) and d >= 1 for d in flat):
+def _check_dilations(dilations: Sequence[Sequence[int]], width: int, size: int, blocks: int) -> list[list[int]]:
+    lists = isinstance(dilations, Sequence) and all(isinstance(block, Sequence) and block for block in dilations)
+    if not lists or not dilations or not all(type(d) is int and d >= 1 for block in dilations for d in block):
         raise ValueError(
-            f"dilations: {branches!r} is not allowed; it must be a list of at least one non-empty list of "
-            f"whole numbers of at least 1, such as [[1, 4], [1, 2]]."
+            f"dilations: {dilations!r} is not allowed; it must be a list of at least one non-empty list of "
+            f"whole numbers of at least 1, such as [[1, 5], [1, 3], [1]]."
         )
+    branches = [list(block) for block in dilations]
+    for block in range(blocks):
+        widest, side = max(branches[min(block, len(branches) - 1)]), size >> block
+        if widest >= side:
+            raise ValueError(
+                f"dilations: {widest} is not allowed in block {block}, whose map has {side} x {side} pixels: its "
+                f"outer taps would see nothing but the border."
+            )
     if max(map(len, branches)) > width:
         raise ValueError(f"dilations: {branches!r} has more branches than a block has channels (width: {width}).")
     return branches

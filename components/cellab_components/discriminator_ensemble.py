@@ -17,6 +17,9 @@ class MeanEnsemble:
     Args:
         size: how many discriminators there are.
 
+    Shapes:
+        losses (D,) -> scalar.
+
     Raises:
         ValueError: `size` is below 1.
     """
@@ -36,10 +39,16 @@ class MaxEnsemble:
 
         L_G = max_d L_G(D_d)
 
+    Meant for losses that bound the logits' scale: a critic of `wgan` may add any constant to all of its logits, and is
+    then the hardest, or never, for no reason.
+
     Reference: Durugkar et al., *Generative multi-adversarial networks*, https://arxiv.org/abs/1611.01673, section 3.1.
 
     Args:
         size: how many discriminators there are.
+
+    Shapes:
+        losses (D,) -> scalar.
 
     Raises:
         ValueError: `size` is below 1.
@@ -62,12 +71,16 @@ class SoftmaxEnsemble:
 
     A high temperature is the mean, a low one the maximum; the paper's lambda is 1 / temperature. No gradient flows
     into the weights w: it would teach the generator to lose against a discriminator that is far easier than the mean.
+    As for `MaxEnsemble`, a critic of `wgan` is hard by a constant of its own.
 
-    Reference: Durugkar et al., *Generative multi-adversarial networks*, https://arxiv.org/abs/1611.01673, section 3.2.
+    Reference: Durugkar et al., *Generative multi-adversarial networks*, https://arxiv.org/abs/1611.01673, section 4.1.
 
     Args:
         size: how many discriminators there are.
         temperature: in units of the loss.
+
+    Shapes:
+        losses (D,) -> scalar.
 
     Raises:
         ValueError: `size` is below 1, or `temperature` is not a finite number above 0.

@@ -53,6 +53,8 @@ class MeanBinaryEntropy:
 
     The largest value is ln 2.
 
+    Reference: as `BinaryEntropy`.
+
     Shapes:
         as `PaperEntropy`, in nats a pixel.
     """

@@ -43,7 +43,7 @@ class AdversarialLoss:
         critic_steps: discriminator steps for each generator step.
 
     Raises:
-        ValueError: `critic_steps` is below 1.
+        ValueError: `critic_steps` is below 1, or a part lacks the methods that it should have.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class AdversarialLoss:
         optimiser: Callable[[Iterable[nn.Parameter]], Optimizer],
         critic_steps: int,
     ) -> None:
+        _offers("loss", loss, "discriminator_loss", "generator_loss")
+        _offers("regulariser", regulariser, "penalty", "constrain")
         self.loss = loss
         self.regulariser = regulariser
         self.optimiser = optimiser
@@ -174,3 +176,9 @@ class LeastSquares:
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
         """1/2 E (D(fake) - 1)^2, a scalar of logits (B,)."""
         return (fake_logits - 1).square().mean() / 2
+
+
+def _offers(name: str, part: object, *methods: str) -> None:
+    lacking = [method for method in methods if not callable(getattr(part, method, None))]
+    if lacking:
+        raise ValueError(f"{name}: {part!r} is not allowed; it must offer {' and '.join(methods)}.")

@@ -11,7 +11,17 @@ from cellab_components.checks import at_least, between, positive
 
 
 class NoRegulariser:
-    """Leaves the discriminator alone."""
+    """Leaves the discriminator alone.
+
+    .. code-block:: text
+
+        penalty = 0
+
+    Reference: Goodfellow et al., https://arxiv.org/abs/1406.2661, whose discriminator has none.
+
+    Shapes:
+        real, fake (B, C, H, W) -> scalar 0.
+    """
 
     interval = 1
 
@@ -25,6 +35,10 @@ class NoRegulariser:
 
 class WeightClipping:
     """Clips every weight of the critic to [-limit, limit] after each of its steps.
+
+    .. code-block:: text
+
+        w <- min(limit, max(-limit, w)),   penalty = 0
 
     Reference: Arjovsky et al., *Wasserstein GAN*, https://arxiv.org/abs/1701.07875, algorithm 1.
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
-from cellab_components.checks import at_least, between
+from cellab_components.checks import at_least, between, numbers
 
 
 class ByGeneration:
     """One threshold for labelled crops, and a list by generation for pseudo-labelled ones.
+
+    .. code-block:: text
+
+        labelled(g) = labelled,   pseudo(g) = pseudo_labels[min(g, n) - 1] of n
 
     A crop whose prominence (the mean of its binary mask) is below the threshold is rejected.
 
@@ -22,9 +26,7 @@ class ByGeneration:
 
     def __init__(self, labelled: float, pseudo_labels: Sequence[float]) -> None:
         self._labelled = between("labelled", labelled, 0, 1)
-        self._pseudo_labels = [between("pseudo_labels", threshold, 0, 1) for threshold in pseudo_labels]
-        if not self._pseudo_labels:
-            raise ValueError("pseudo_labels: [] is not allowed; it needs a threshold for generation 1.")
+        self._pseudo_labels = [between("pseudo_labels", t, 0, 1) for t in numbers("pseudo_labels", pseudo_labels)]
 
     def labelled(self, generation: int) -> float:  # noqa: ARG002 - other schedules change it
         """The threshold for labelled crops in a generation (from 0)."""
@@ -37,6 +39,12 @@ class ByGeneration:
 
 class Constant:
     """One threshold for labelled crops and one for pseudo-labelled crops, the same in every generation.
+
+    .. code-block:: text
+
+        labelled(g) = labelled,   pseudo(g) = pseudo_labels
+
+    Reference: the fixed filter of Hann, section 4.4, before it was relaxed.
 
     Args:
         labelled: threshold of the labelled pipeline, in [0, 1].
@@ -67,6 +75,8 @@ class Linear:
         pseudo(g) = start + (end - start) min(1, (g - 1) / (generations - 1))
 
     Generation 1 has `start`; the one numbered `generations`, and all later ones, have `end`.
+
+    Reference: ours; the steps between the thresholds of Hann, section 4.4, made even.
 
     Args:
         labelled: threshold of the labelled pipeline, in [0, 1].

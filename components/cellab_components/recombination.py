@@ -7,6 +7,10 @@ from torch import Tensor
 class Replace:
     """The pseudo-label replaces the given mask.
 
+    .. code-block:: text
+
+        target = pseudo
+
     Reference: Hann, section 4.2.
 
     Shapes:
@@ -47,9 +51,10 @@ class KeepLabelledPositives:
 
     The same as `Union` wherever the given mask is hard, be the pseudo-label hard or soft. It differs where the given
     mask is soft: there `Union` takes the larger of both, while this neither raises a given positive to a surer
-    pseudo-label nor lets a weak hint of the given mask (0.5 or below) outvote the pseudo-label.
+    pseudo-label nor lets a weak hint of the given mask (0.5 or below) outvote the pseudo-label. Masks of a data set
+    are hard.
 
-    Reference: Hann, section 4.2.
+    Reference: ours; one way to "re-combine" masks, which Hann, section 4.2, leaves open.
 
     Shapes:
         as `Replace`.
@@ -67,10 +72,9 @@ class DisagreementIsIgnored:
 
         target = pseudo,   weight = 1 where [given > 0.5] = [pseudo > 0.5], else 0
 
-    A cell that the given mask misses is then neither learned nor unlearned. A frame without a given mask counts as
-    one that is empty: all of its cells are ignored.
+    A cell that the given mask misses is then neither learned nor unlearned.
 
-    Reference: Hann, section 4.2.
+    Reference: ours; one way to "re-combine" masks, which Hann, section 4.2, leaves open.
 
     Shapes:
         as `Replace`, but for the weight, which is 0 or 1.

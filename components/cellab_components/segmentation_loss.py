@@ -24,6 +24,8 @@ class Bce:
 
     L is 0 where every weight is 0.
 
+    Reference: Ronneberger et al., *U-Net*, https://arxiv.org/abs/1505.04597, section 3, for two classes.
+
     Shapes:
         logits (B, 1, H, W), target (B, 1, H, W) in [0, 1], weight (B, 1, H, W) of at least 0 or None (all pixels
         count alike; a pixel of weight 0 carries no loss) -> scalar.
@@ -81,8 +83,9 @@ class Focal:
 
         L = sum w (-alpha t (1 - p)^gamma ln p - (1 - alpha) (1 - t) p^gamma ln(1 - p)) / sum w,   p = sigmoid(logit)
 
-    At gamma = 0 and alpha = 0.5 it is half of `Bce`. The reference divides by the number of positives, which a crop
-    without a cell does not have.
+    At gamma = 0 and alpha = 0.5 it is half of `Bce`. Other values of alpha move the probability at which a pixel is as
+    good as either class away from 0.5, where masks are cut: 0.25 calls a pixel a cell from 0.75 on. The reference
+    divides by the number of positives, which a crop without a cell does not have.
 
     Reference: Lin et al., *Focal loss for dense object detection*, https://arxiv.org/abs/1708.02002.
 
@@ -166,6 +169,9 @@ class NonNegativePu:
     heart from a risk below 0. Its gradient is that of the formula; the reference's algorithm also steps uphill where
     the max holds. A batch without a positive has R_p = 0, and takes every pixel for background.
 
+    The prior is that of the crops that are drawn, which the prominence filter makes larger than that of the frames, and
+    of the masks' full extent: pseudo-labels that complete the masks leave less unmarked than it says.
+
     The logistic surrogate gives probabilities; the sigmoid's drift to 0 and 1, of which entropies tell little.
 
     Reference:
@@ -185,7 +191,7 @@ class NonNegativePu:
 
     def __init__(self, prior: float, surrogate: str) -> None:
         self.prior = positive("prior", between("prior", prior, 0, 1, open_high=True))
-        if surrogate not in SURROGATES:
+        if not isinstance(surrogate, str) or surrogate not in SURROGATES:
             raise ValueError(f"surrogate: {surrogate!r} is not allowed; it must be one of {', '.join(SURROGATES)}.")
         self.surrogate = SURROGATES[surrogate]
 
@@ -219,12 +225,12 @@ class Bootstrapped:
         as `Bce`.
 
     Raises:
-        ValueError: `beta` is not in [0, 1], or `hard` is not a boolean.
+        ValueError: `beta` is not above 0 and at most 1, or `hard` is not a boolean.
     """
 
     def __init__(self, beta: float, *, hard: bool) -> None:
         self.bce = Bce()
-        self.beta = between("beta", beta, 0, 1)
+        self.beta = positive("beta", between("beta", beta, 0, 1))
         self.hard = boolean("hard", hard)
 
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -276,6 +282,6 @@ def _mean(loss: Tensor, weight: Tensor | None) -> Tensor:
 def _count(logits: Tensor, weight: Tensor | None) -> Tensor:
     """The sum of weights; 1 where it is 0, so that a loss without a pixel is 0 / 1."""
     if weight is None:
-        return logits.new_tensor(logits.numel())
+        return torch.tensor(float(logits.numel()), device=logits.device)  # float16 counts to 65504 only
     total = weight.sum()
     return torch.where(total > 0, total, 1.0)

@@ -23,7 +23,7 @@ def ask(gate, values):
 def test_contract(name, build):
     gate = build("acceptance", name)
     assert isinstance(gate.threshold, float)
-    values = np.random.default_rng(0).gamma(2.0, size=200).tolist()
+    values = np.random.default_rng(0).gamma(2.0, scale=0.5, size=200).tolist()
     first = ask(gate, values[:100])
     assert len(first) == 100
     assert all(type(passed) is bool for passed in first)
@@ -31,9 +31,9 @@ def test_contract(name, build):
     state = json.loads(json.dumps(gate.state_dict()))
     other = build("acceptance", name)
     other.load_state_dict(state)
-    assert other.threshold == gate.threshold
     assert ask(other, values[100:]) == ask(gate, values[100:])
     assert other.state_dict() == gate.state_dict()
+    assert other.threshold == gate.threshold
     assert ask(gate, []) == []
 
 
@@ -129,10 +129,12 @@ def test_quantile_lets_its_share_pass_wherever_entropies_lie(build, quantile):
 
 @settings(max_examples=30, deadline=None)
 @given(values=entropies, threshold=st.floats(0, 1e4))
-def test_fixed_never_moves(values, threshold):
+def test_fixed_never_moves_and_holds_crops_of_every_size_to_the_same(values, threshold):
     gate = Fixed(threshold)
-    assert ask(gate, values) == [value <= threshold for value in values]
-    assert gate.threshold == threshold
+    for side in (4, 8):
+        votes = torch.rand(3, len(values), 1, side, side)
+        assert gate(values, votes) == [value <= threshold * side**2 for value in values]
+        assert gate.threshold == threshold * side**2
     assert gate.state_dict() == {}
 
 

@@ -59,7 +59,9 @@ def receptive_side(net, depth):
 @pytest.mark.parametrize("depth", [1, 2])
 def test_dilated_branches_see_further_at_the_same_depth(build, depth):
     sides = {name: receptive_side(small(build, name, size=64), depth) for name in ("plain", "dilated", "parallel")}
-    assert sides == ({"plain": 3, "dilated": 11, "parallel": 9}, {"plain": 7, "dilated": 23, "parallel": 17})[depth - 1]
+    assert (
+        sides == ({"plain": 3, "dilated": 11, "parallel": 11}, {"plain": 7, "dilated": 23, "parallel": 23})[depth - 1]
+    )
     assert receptive_side(small(build, "parallel_resampler", size=64), depth) >= sides["parallel"]
 
 
@@ -78,7 +80,7 @@ def test_presets_are_what_their_names_say(build):
 
     assert shape("plain") == ([[1], [1], [1], [1]], False)
     assert shape("dilated") == ([[5], [3], [1], [1]], False)
-    assert shape("parallel") == ([[1, 4], [1, 2], [1, 2], [1, 2]], False)
+    assert shape("parallel") == ([[1, 5], [1, 3], [1], [1]], False)
     assert shape("resampler") == ([[1], [1], [1], [1]], True)
     assert shape("parallel_resampler") == (shape("parallel")[0], True)
 

@@ -142,13 +142,23 @@ def test_least_squares_closed_form(real, fake):
     assert LeastSquares().generator_loss(tensors[1]).item() == pytest.approx(np.mean([(x - 1) ** 2 for x in fake]) / 2)
 
 
+class WithoutInterval:
+    """A regulariser of somebody else's."""
+
+    def penalty(self, discriminator, real, fake, generator):
+        return real.new_zeros(())
+
+    def constrain(self, discriminator):
+        pass
+
+
 def test_the_interval_is_the_regulariser_s_and_1_where_it_has_none():
     def interval(regulariser):
         return AdversarialLoss(NonSaturating(), regulariser, torch.optim.SGD, 1).regularisation_interval
 
     assert interval(R1(gamma=10, interval=16)) == 16
     assert interval(GradientPenalty(weight=10)) == 1
-    assert interval(object()) == 1
+    assert interval(WithoutInterval()) == 1
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS.keys() - {"wgan"}))

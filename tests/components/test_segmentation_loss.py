@@ -235,7 +235,7 @@ def test_pu_finds_hidden_cells_that_bce_gives_up():
     assert recall(NonNegativePu(0.4, "logistic")) > 0.85
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.8, 1.0])
+@pytest.mark.parametrize("beta", [0.1, 0.8, 1.0])
 def test_bootstrapped_against_scikit_learn(build, beta):
     logits, target, weight = batch(torch.float64)
     p, t = expit(flat(logits)), flat(target)

@@ -91,11 +91,13 @@ def load(name: str, overrides: list[str], chosen: Path | None = None) -> Ablatio
     mistakes += [f"{path}: {mistake}" for mistake in _mistakes(content)]
     design = DESIGNS.get(str(content.get("design")))
     sets = design.sets(content) if design else {}
-    mistakes += [
-        f"{override.text}: {override.key} is a factor of {name}, its arms set it: {sets[override.key]}."
-        for override in parsed
-        if override.key in sets
-    ]
+    for override in [*parsed, *_listed(content.get("overrides"))]:
+        if override.key in sets:
+            mistakes.append(
+                f"{override.text}: {override.key} is a factor of {name}, its arms set it: {sets[override.key]}."
+            )
+        if override.key == "seed":
+            mistakes.append(f"{override.text}: an ablation gives every arm the same seeds: seeds=[{override.value}].")
     if mistakes or design is None:
         raise ConfigError(mistakes)
     return Ablation(
@@ -112,8 +114,8 @@ def load(name: str, overrides: list[str], chosen: Path | None = None) -> Ablatio
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError([f"{path} is not readable YAML: {error}"]) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError([f"{path} is not readable YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{path}: an ablation is a mapping with the keys {', '.join(COMMON)}, and its design's."])
     return {str(key): value for key, value in content.items()}
@@ -161,5 +163,21 @@ def _mistakes(content: dict[str, Any]) -> Iterator[str]:
         yield f"seeds: {seeds!r} is not a list of whole numbers from 0 up, e.g. seeds=[0,1,2]."
     elif len(set(seeds)) < len(seeds):
         yield f"seeds: {seeds} names a seed twice."
-    if not isinstance(content["overrides"], list):
-        yield f"overrides: {content['overrides']!r} is not a list of Hydra overrides."
+    overrides = content["overrides"]
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
+        yield f"overrides: {overrides!r} is not a list of Hydra overrides, e.g. [generations=2, unet.width=8]."
+        return
+    try:
+        parse(overrides)
+    except ConfigError as error:
+        yield from (f"overrides: {mistake}" for mistake in error.mistakes)
+
+
+def _listed(overrides: Any) -> list[Override]:
+    """What a file's own list of overrides sets; nothing where it is none, which is a mistake of its own."""
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
+        return []
+    try:
+        return parse(overrides)
+    except ConfigError:
+        return []

@@ -1,5 +1,6 @@
 """Checks a trial's configuration against its data set and its components' own rules, before any compute."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,8 +32,38 @@ def check_trial(config: dict[str, Any], data: Dataset) -> list[str]:
                     built[kind] = components.instantiate(config[kind], kind)
             except CellabError as error:
                 mistakes.append(str(error))
+    mistakes += _optimiser_mistakes(config, built)
     mistakes += _size_mistakes(config, data, built)
     return mistakes
+
+
+def _optimiser_mistakes(config: dict[str, Any], built: dict[str, Any]) -> Iterator[str]:
+    """Optimisers and the schedule reject impossible arguments themselves; augmentations of real crops too."""
+    import torch
+
+    def weights() -> list[Any]:
+        return [torch.nn.Parameter(torch.zeros(1))]
+
+    def train_member() -> None:
+        optimiser = components.instantiate(training["optimiser"], "training.optimiser")(weights())
+        if training["learning_rate_schedule"] is not None:
+            components.instantiate(training["learning_rate_schedule"], "training.learning_rate_schedule")(optimiser)
+
+    def train_gan() -> None:
+        components.instantiate(config["gan"]["crop_augmentation"], "gan.crop_augmentation")
+        components.instantiate(config["evaluation"]["voting"], "evaluation.voting")
+        if "gan_loss" in built:
+            built["gan_loss"].generator_optimiser(weights())
+            built["gan_loss"].discriminator_optimiser(weights())
+
+    training = config["training"]
+    for key, build in (("training.optimiser and its schedule", train_member), ("gan_loss.optimiser", train_gan)):
+        try:
+            build()
+        except CellabError as error:
+            yield str(error)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            yield f"{key}: {error}"
 
 
 def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any]) -> Iterator[str]:
@@ -47,12 +78,20 @@ def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any])
     crop = config["training"]["crop_size"]
     yield from _fits("training.crop_size", crop, data.size(scale), f"scale {scale:g}")
     stride = getattr(built.get("unet"), "stride", 1)
-    for key, size in (("training.crop_size", crop), ("evaluation.tile", config["evaluation"]["tile"])):
+    sizes = {"evaluation.tile": config["evaluation"]["tile"], "training.crop_size": crop}  # often one and the same
+    for size, key in {size: key for key, size in sizes.items()}.items():
         if size % stride:
-            near = max(stride, round(size / stride) * stride)
-            yield f"{key}: {size} is not divisible by the U-Net's stride of {stride}; {near} is."
+            near = _near(size, stride, data, scale)
+            yield f"{key}: {size} is not divisible by the U-Net's stride of {stride}; {near}"
     if "generator" in built:
         yield from _gan_mistakes(config, data, built["generator"].size, crop)
+
+
+def _near(size: int, stride: int, data: Dataset, scale: float) -> str:
+    largest = min(data.size(scale)) // stride * stride
+    if not largest:
+        return "no crop of the frames is: choose fewer blocks."
+    return f"{min(largest, max(stride, round(size / stride) * stride))} is."
 
 
 def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -> Iterator[str]:
@@ -62,9 +101,12 @@ def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -
         yield f"discriminator.size: {config['discriminator']['size']} is not generator.size, {size}."
     wanted = crop * gan_scale / scale
     if size != wanted:
+        remedies = [f"training.crop_size={size * scale / gan_scale:g}"]
+        if wanted >= 8 and math.log2(wanted).is_integer():
+            remedies.append(f"generator.size={wanted:g} discriminator.size={wanted:g}")
         yield (
             f"generator.size: {size} pixels at scale {gan_scale:g} do not show what a crop of {crop} at scale "
-            f"{scale:g} shows; {wanted:g} do (generator.size={wanted:g} discriminator.size={wanted:g})."
+            f"{scale:g} shows: set {', or '.join(remedies)}."
         )
 
 

@@ -260,7 +260,7 @@ def check_signature(config: dict[str, Any], where: str, given: tuple[str, ...] =
     Returns:
         One sentence per mistake: the key, what was found and what is allowed.
     """
-    mistakes = [mistake for key, value in config.items() for mistake in _nested_mistakes(value, f"{where}.{key}")]
+    mistakes = [mistake for key, value in config.items() for mistake in check_nested(value, f"{where}.{key}")]
     try:
         target = resolve(config["_target_"], where)
         parameters = inspect.signature(target).parameters.values()
@@ -279,11 +279,12 @@ def check_signature(config: dict[str, Any], where: str, given: tuple[str, ...] =
     return mistakes
 
 
-def _nested_mistakes(value: Any, where: str) -> list[str]:
+def check_nested(value: Any, where: str) -> list[str]:
+    """The same for every configuration with a `_target_` inside a value; others have no signature."""
     if isinstance(value, list):
-        return [mistake for n, item in enumerate(value) for mistake in _nested_mistakes(item, f"{where}.{n}")]
+        return [mistake for n, item in enumerate(value) for mistake in check_nested(item, f"{where}.{n}")]
     if not isinstance(value, dict):
         return []
     if "_target_" in value:
         return check_signature(value, where)
-    return [mistake for key, item in value.items() for mistake in _nested_mistakes(item, f"{where}.{key}")]
+    return [mistake for key, item in value.items() for mistake in check_nested(item, f"{where}.{key}")]

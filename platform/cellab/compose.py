@@ -19,6 +19,7 @@ from cellab.settings import check_sections
 
 CONFIG = Path(__file__).parent / "config"
 OPTIONAL = ("gan_regulariser",)  # kinds that a trial may do without
+OPTIONAL_PARTS = ("training.learning_rate_schedule",)  # keys with several settings that may be null
 SCALES = sorted(path.stem for path in (CONFIG / "scale").glob("*.yaml"))
 
 
@@ -67,13 +68,10 @@ def compose_trial(overrides: list[str]) -> dict[str, Any]:
     options = groups()
     choices = [override for override in wanted if override.key in options and not _is_none(override)]
     values = [override for override in wanted if override.key not in options]
-    mistakes = [mistake for choice in choices if (mistake := _unknown_choice(choice, options[choice.key]))]
-    if mistakes:
-        raise ConfigError(mistakes)
-    chosen = compose(CONFIG, "trial", [choice.text for choice in choices])
-    for value in values:
-        if not value.adds and (mistake := unknown_key(value.key, chosen)):
-            mistakes.append(mistake)
+    wrong = {choice.key: m for choice in choices if (m := _unknown_choice(choice, options[choice.key]))}
+    chosen = compose(CONFIG, "trial", [choice.text for choice in choices if choice.key not in wrong])
+    within = [value for value in values if value.key.partition(".")[0] not in wrong]
+    mistakes = [*wrong.values(), *(mistake for value in within if (mistake := _misfit(value, chosen)))]
     if mistakes:
         raise ConfigError(mistakes)
     config = compose(CONFIG, "trial", [override.text for override in [*choices, *values]])
@@ -93,11 +91,12 @@ def _put_regulariser(config: dict[str, Any]) -> None:
 
 
 def _lengthen(config: dict[str, Any]) -> None:
-    """Equal compute without self-training: the steps of all generations go to the first, and there is no other."""
+    """Equal compute in one generation: the first, or the second where a teacher needs no parents to label for it."""
     steps, generations = config["training"]["steps"], config["generations"]
     if config["equal_compute"] is True and isinstance(steps, int) and isinstance(generations, int):
+        inherits = getattr(components.resolve(config["teacher"]["_target_"], "teacher"), "inherits", True)
         config["training"]["steps"] = steps * generations
-        config["generations"] = 1
+        config["generations"] = 1 if inherits else 2
 
 
 def _is_none(choice: Override) -> bool:
@@ -106,9 +105,34 @@ def _is_none(choice: Override) -> bool:
 
 
 def _unknown_choice(choice: Override, options: list[str]) -> str | None:
-    if choice.removes or choice.value in options:
+    if choice.removes:
+        return f"{choice.text}: every lineage has a {choice.key}: choose another, one of {', '.join(options)}."
+    if choice.value in options:
         return None
     return f"{choice.key}: there is no {choice.key} {str(choice.value)!r}{did_you_mean(str(choice.value), options)}"
+
+
+def _misfit(value: Override, chosen: dict[str, Any]) -> str | None:
+    """A sentence about an override that has no place in the chosen configuration.
+
+    Keys come and go only among the arguments of a `_target_`, whose signature says what fits.
+    """
+    *parents, last = value.key.split(".")
+    among_arguments = False
+    here: Any = chosen
+    for parent in parents:
+        here = here.get(parent) if isinstance(here, dict) else None
+        among_arguments |= isinstance(here, dict) and "_target_" in here
+    if not (value.adds and among_arguments) and (mistake := unknown_key(value.key, chosen)):
+        return mistake
+    if value.removes and not among_arguments:
+        return f"{value.text}: {value.key} cannot be removed: give it another value."
+    was = here.get(last) if isinstance(here, dict) else None
+    may_be_null = value.value is None and value.key in OPTIONAL_PARTS
+    if isinstance(was, dict) and not isinstance(value.value, dict) and not value.removes and not may_be_null:
+        keys = [f"{value.key}.{key}" for key in was if key != "_target_"] or [f"{value.key}._target_"]
+        return f"{value.text}: {value.key} holds several settings: set {' or '.join(keys[:3])}."
+    return None
 
 
 def _resolve(config: dict[str, Any]) -> dict[str, Any]:
@@ -123,10 +147,7 @@ def _resolve(config: dict[str, Any]) -> dict[str, Any]:
     assert isinstance(resolved, dict)
     plain = {str(key): value for key, value in resolved.items()}
     mistakes = check_sections(plain)
-    kinds = components.kinds()
-    for key, value in plain.items():
-        if isinstance(value, dict) and "_target_" in value and key in kinds:
-            mistakes += components.check_signature(value, key)
+    mistakes += [mistake for key, value in plain.items() for mistake in components.check_nested(value, key)]
     if mistakes:
         raise ConfigError(mistakes)
     return plain

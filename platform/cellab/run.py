@@ -3,15 +3,20 @@
 import json
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from cellab.ablation import OWN
 from cellab.cli.display import Display
-from cellab.errors import CellabError
+from cellab.data.dataset import Dataset
+from cellab.designs import DESIGNS
+from cellab.errors import CellabError, DataError
 from cellab.executors.monitor import Monitor
 from cellab.provenance import provenance
 from cellab.reports import write_reports
@@ -28,7 +33,7 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     Args:
         study: what to run.
         store: where stages' results live.
-        folder: of the study; created, or holding the same study.
+        folder: of the study, seen to be free for it by `check_folder`; created, or holding the same study.
         address: of a Ray cluster, or None for one of its own.
         console: where progress is shown.
 
@@ -36,19 +41,28 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
         The ranking (`arms.json`).
 
     Raises:
-        CellabError: the folder holds another study; the cluster does not answer.
+        CellabError: the cluster does not answer; the folder cannot be written.
+        DataError: the data set's content is not what its digest says.
         KeyboardInterrupt: Ctrl-C; what is finished is stored, and results so far are written.
     """
-    _claim(study, folder)
+    _check_content(study)
     planned = plan(study, store)
-    replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
     _announce(planned, console)
+    with _executor(study, address, console) as execute:
+        _claim(study, planned, folder)
+        return _run(study, store, folder, console, execute)
 
+
+# runs all trials: given the store, the folder and the display, tells how each of them ended
+Execute = Callable[[Study, Store, Path, Display], Endings]
+
+
+def _run(study: Study, store: Store, folder: Path, console: Console, execute: Execute) -> dict[str, Any]:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a batch system sends is Ctrl-C too
     started = time.monotonic()
-    monitor = Monitor.of(study.stages.values(), slots=1)
     try:
-        endings = _execute(study, store, folder, address, console, monitor)
+        with Display(console) as display:
+            endings = execute(study, store, folder, display)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil what is being written
         _finish(study, store, {}, folder, time.monotonic() - started)
@@ -63,25 +77,41 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     return _finish(study, store, endings, folder, time.monotonic() - started)
 
 
-def _execute(
-    study: Study, store: Store, folder: Path, address: str | None, console: Console, monitor: Monitor
-) -> Endings:
+@contextmanager
+def _executor(study: Study, address: str | None, console: Console) -> Iterator[Execute]:
+    """What runs the study: this process, or Ray, which is connected as long as the block lasts."""
     if study.config["executor"] == "inline":
-        from cellab.executors import inline
-
-        with Display(console) as display:
-            display.watch(monitor.snapshot)
-            return inline.run_study(study, store, monitor)
+        if address is not None:
+            raise CellabError(f"--address {address}: executor=inline runs in this process; leave one of them out.")
+        yield _inline
+        return
 
     from cellab.executors import on_ray
 
     console.print("Starting Ray ..." if address is None else f"Joining Ray at {address} ...", style="dim")
     disconnect = on_ray.connect(address)
     try:
-        with Display(console) as display:
-            return on_ray.run_study(study, store, folder / "ray", display.watch)
+        yield lambda study, store, folder, display: on_ray.run_study(study, store, folder / "ray", display.watch)
     finally:
         disconnect()
+
+
+def _inline(study: Study, store: Store, folder: Path, display: Display) -> Endings:  # noqa: ARG001
+    from cellab.executors import inline
+
+    monitor = Monitor.of(study.stages.values(), slots=1)
+    display.watch(monitor.snapshot)
+    return inline.run_study(study, store, monitor)
+
+
+def _check_content(study: Study) -> None:
+    """Stored results stand for the data set's digest: the content must be what it says."""
+    with Dataset.open(study.data_path) as data:
+        if data.content_digest() != data.digest:
+            raise DataError(
+                f"{study.data_path} is damaged or was changed by hand: its content is not what its digest says. "
+                f"Make it again by cellab data import, hide or synth."
+            )
 
 
 def _finish(study: Study, store: Store, endings: Endings, folder: Path, seconds: float) -> dict[str, Any]:
@@ -106,6 +136,7 @@ def _description(study: Study) -> dict[str, Any]:
     ablation = study.ablation
     return {
         "name": study.name,
+        "ablation": ablation.name,
         "question": ablation.question,
         "design": ablation.design,
         **ablation.content,
@@ -117,30 +148,64 @@ def _description(study: Study) -> dict[str, Any]:
 
 
 # More arms or seeds, another way to run or rank: still the same study.
-_MAY_CHANGE = ("seeds", "question", "rank_by", *OWN)
+_MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.values() for key in design.keys})
 _MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
 
 
-def _claim(study: Study, folder: Path) -> None:
-    """Makes the folder the study's, or sees that it is.
+def check_folder(study: Study, folder: Path) -> None:
+    """Sees that the folder is free for the study, or holds it already; writes nothing.
 
     Raises:
-        CellabError: it holds another study.
+        CellabError: it holds another study, or one with arms or seeds that would be lost.
     """
-    mine = _description(study)
     path = folder / STUDY
-    if path.is_file():
-        theirs = OmegaConf.to_container(OmegaConf.load(path))
-        assert isinstance(theirs, dict)
-        differences = _differences(_identity(theirs), _identity(mine))
-        if differences:
-            raise CellabError(
-                f"{folder} holds another study ({'; '.join(differences[:5])}): choose another folder with --name NAME "
-                f"or --runs DIR, or remove {folder} (finished stages stay in the store)."
-            )
+    if not path.is_file():
+        return
+    theirs, mine = _read(path), _description(study)
+    differences = _differences(_identity(theirs), _identity(mine)) or _lost(theirs, mine)
+    if differences:
+        raise CellabError(
+            f"{folder} holds another study ({'; '.join(differences[:5])}): choose another folder with --name NAME "
+            f"or --runs DIR, or remove {folder} (finished stages stay in the store)."
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+        if isinstance(content, dict) and {"design", "seeds", "config"} <= set(content):
+            return {str(key): value for key, value in content.items()}
+    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException):
+        pass
+    raise CellabError(
+        f"{path} is damaged, so nobody knows which study {path.parent} holds: choose another folder with --name NAME, "
+        f"or remove {path.parent} (finished stages stay in the store)."
+    )
+
+
+def _lost(theirs: dict[str, Any], mine: dict[str, Any]) -> list[str]:
+    """Arms and seeds that are there and not here: their results would vanish from the folder."""
+    seeds = [seed for seed in theirs["seeds"] if seed not in mine["seeds"]]
+    arms = [name for name, does in _arms(theirs).items() if _arms(mine).get(name) != does]
+    found = {"seeds": seeds, "arms": arms}
+    return [f"{what} there, not here: {', '.join(map(str, lost))}" for what, lost in found.items() if lost]
+
+
+def _arms(description: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {arm.name: arm.overrides for arm in DESIGNS[description["design"]].arms(description)}
+
+
+def _claim(study: Study, planned: dict[str, Any], folder: Path) -> None:
+    """Makes the folder the study's.
+
+    Raises:
+        CellabError: it cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace(path, lambda beside: OmegaConf.save(OmegaConf.create(mine), beside))
+        description = OmegaConf.create(_description(study))
+        replace(folder / STUDY, lambda path: OmegaConf.save(description, path))
+        replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
     except OSError as error:
         raise CellabError(
             f"the study's folder {folder} cannot be written ({error}): choose one with --runs."

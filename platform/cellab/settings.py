@@ -1,5 +1,6 @@
 """The typed sections of a trial's configuration that are not components: names, types and allowed ranges."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,23 +12,29 @@ DEVICES = ("auto", "cpu", "cuda")
 LABELS = ("given", "truth")
 
 
-def _at_least(section: Any, minimum: float, *names: str) -> None:
+def _at_least(section: Any, minimum: float, *names: str) -> Iterator[str]:
     for name in names:
         value = getattr(section, name)
         if value is not None and value < minimum:
-            raise ValueError(f"{name}: {value} is too small; it must be at least {minimum}.")
+            yield f"{name}: {value} is too small; it must be at least {minimum}."
 
 
-def _one_of(section: Any, name: str, options: tuple[str, ...]) -> None:
+def _one_of(section: Any, name: str, options: tuple[str, ...]) -> Iterator[str]:
     value = getattr(section, name)
     if value not in options:
-        raise ValueError(f"{name}: {value!r} is not one of {', '.join(options)}.")
+        yield f"{name}: {value!r} is not one of {', '.join(options)}."
 
 
-def _share(section: Any, name: str, *, below_one: bool = False) -> None:
+def _share(section: Any, name: str, *, below_one: bool = False) -> Iterator[str]:
     value = getattr(section, name)
     if not 0 <= value <= 1 or (below_one and value == 1):
-        raise ValueError(f"{name}: {value} is not a share; it must lie in [0, 1{')' if below_one else ']'}.")
+        yield f"{name}: {value} is not a share; it must lie in [0, 1{')' if below_one else ']'}."
+
+
+def _raise(*checks: Iterable[str]) -> None:
+    """Raises one error with a line for each mistake."""
+    if mistakes := [mistake for check in checks for mistake in check]:
+        raise ValueError("\n".join(mistakes))
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Data:
     labels: str = "given"
 
     def __post_init__(self) -> None:
-        _one_of(self, "labels", LABELS)
+        _raise(_one_of(self, "labels", LABELS))
 
 
 @dataclass
@@ -55,8 +62,10 @@ class Training:
     learning_rate_schedule: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "steps", "crop_size", "max_tries")
-        _at_least(self, 2, "batch_size")  # batch norm needs two values a channel where the bottleneck is 1 x 1
+        _raise(
+            _at_least(self, 1, "steps", "crop_size", "max_tries"),
+            _at_least(self, 2, "batch_size"),  # batch norm needs two values a channel where the bottleneck is 1 x 1
+        )
 
 
 @dataclass
@@ -72,10 +81,12 @@ class PseudoLabels:
     minimum_prominence: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "capacity", "minimum", "batch_size", "max_tries", "refresh_tries")
-        _share(self, "refresh_probability")
-        if self.minimum > self.capacity:
-            raise ValueError(f"minimum: {self.minimum} pairs do not fit a capacity of {self.capacity}.")
+        _raise(
+            _at_least(self, 1, "capacity", "minimum", "batch_size", "max_tries", "refresh_tries"),
+            _share(self, "refresh_probability"),
+            [f"minimum: {self.minimum} pairs do not fit a capacity of {self.capacity}."]
+            * (self.minimum > self.capacity),
+        )
 
 
 @dataclass
@@ -88,7 +99,7 @@ class Gan:
     crop_augmentation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "steps", "batch_size", "samples")
+        _raise(_at_least(self, 1, "steps", "batch_size", "samples"))
 
 
 @dataclass
@@ -100,11 +111,14 @@ class Evaluation:
     batch_size: int = MISSING
     train_frames: int | None = None
     overlays: int = MISSING
+    voting: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "tile", "batch_size", "train_frames")
-        _at_least(self, 0, "overlays")
-        _share(self, "overlap", below_one=True)
+        _raise(
+            _at_least(self, 1, "tile", "batch_size", "train_frames"),
+            _at_least(self, 0, "overlays"),
+            _share(self, "overlap", below_one=True),
+        )
 
 
 @dataclass
@@ -116,10 +130,12 @@ class Resources:
     gpu_share: float = 0.25
 
     def __post_init__(self) -> None:
-        _one_of(self, "device", DEVICES)
-        _at_least(self, 1, "threads")
-        if not 0 < self.gpu_share <= 1:
-            raise ValueError(f"gpu_share: {self.gpu_share} is not a share of one GPU; it must lie in (0, 1].")
+        off = [f"gpu_share: {self.gpu_share} is not a share of one GPU; it must lie in (0, 1]."]
+        _raise(
+            _one_of(self, "device", DEVICES),
+            _at_least(self, 1, "threads"),
+            off * (not 0 < self.gpu_share <= 1),
+        )
 
 
 @dataclass
@@ -133,9 +149,11 @@ class Lineage:
     executor: str = "ray"
 
     def __post_init__(self) -> None:
-        _at_least(self, 0, "seed")
-        _at_least(self, 1, "generations", "members")
-        _one_of(self, "executor", EXECUTORS)
+        _raise(
+            _at_least(self, 0, "seed"),
+            _at_least(self, 1, "generations", "members"),
+            _one_of(self, "executor", EXECUTORS),
+        )
 
 
 SECTIONS: dict[str, type] = {
@@ -168,5 +186,5 @@ def _check(prefix: str, section: type, values: dict[str, Any]) -> list[str]:
         key = f"{prefix}{error.full_key or error.key}"
         return [f"{key}: {str(error.msg or error).partition(chr(10))[0]}"]
     except ValueError as error:
-        return [f"{prefix}{error}"]
+        return [f"{prefix}{line}" for line in str(error).splitlines()]
     return []

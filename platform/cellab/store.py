@@ -42,24 +42,32 @@ class Store:
 
     Args:
         url: a folder or any fsspec URL, e.g. ``runs/store`` or ``s3://bucket/store``.
+        to_read: whether nothing will be written, not even the root.
 
     Raises:
-        StoreError: nothing can be written there.
+        StoreError: nothing can be written there, or there is a file.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, to_read: bool = False) -> None:
         self.url = url
         try:
             self.filesystem, root = fsspec.core.url_to_fs(url)
             self.root = str(root).rstrip("/")
             self.is_local = isinstance(self.filesystem, LocalFileSystem)
-            self.filesystem.makedirs(self.root, exist_ok=True)
-            self._try_writing()
+            if to_read:
+                self._see_that_it_is_no_file()
+            else:
+                self.filesystem.makedirs(self.root, exist_ok=True)
+                self._try_writing()
         except (OSError, ValueError, ImportError) as error:
             raise StoreError(
                 f"the store {url} is not writable ({error}): name a folder that is with --store, or free this one."
             ) from error
         self._cache: tempfile.TemporaryDirectory[str] | None = None
+
+    def _see_that_it_is_no_file(self) -> None:
+        if self.filesystem.isfile(self.root):
+            raise NotADirectoryError("it is a file")
 
     def _try_writing(self) -> None:
         probe = f"{self.root}/.writable-{uuid.uuid4().hex}"

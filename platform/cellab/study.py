@@ -9,10 +9,12 @@ from cellab.checks import check_trial
 from cellab.compose import compose_trial
 from cellab.data.dataset import Dataset, check_trainable
 from cellab.designs import Arm
-from cellab.errors import CellabError, ConfigError
+from cellab.errors import CellabError, ConfigError, DataError
 from cellab.lineage import Lineage, build_lineage
 from cellab.stage import KINDS, Stage
 from cellab.store import Store
+
+OF_ALL_ARMS = ("seed", "executor")  # keys that arms cannot set
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,16 @@ def build_study(name: str, ablation: Ablation) -> Study:
     if not configs:
         raise ConfigError(_collect(mistakes))
     data_path = _the_data(configs)
-    with Dataset.open(data_path) as data:
-        check_trainable(data)
-        for arm_name, config in configs.items():
-            mistakes[arm_name] += check_trial(config, data)
-        digest, has_truth = data.digest, data.has_truth
+    try:
+        with Dataset.open(data_path) as data:
+            check_trainable(data)
+            for arm_name, config in configs.items():
+                mistakes[arm_name] += check_trial(config, data)
+            digest, has_truth = data.digest, data.has_truth
+    except DataError as error:
+        if any(mistakes.values()):
+            raise ConfigError([*_collect(mistakes), str(error)]) from error
+        raise
     if any(mistakes.values()):
         raise ConfigError(_collect(mistakes))
     trials = tuple(
@@ -104,6 +111,9 @@ def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[
             configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])
         except ConfigError as error:
             mistakes[arm.name] += error.mistakes
+    first = next(iter(configs.values()), {})
+    for name, config in configs.items():
+        mistakes[name] += [f"{key}: it is one for all arms." for key in OF_ALL_ARMS if config[key] != first[key]]
     return configs, mistakes
 
 

@@ -164,6 +164,51 @@ def test_another_study_is_not_overwritten(finished, cellab, phantom, tmp_path):
     assert (tmp_path / "runs" / "gan_loss" / "results.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["seeds=[1]"], "seeds there, not here: 0"),
+        (["seeds=[0,1]", "factors.gan_loss=[ns_gp,wgan]"], "arms there, not here: gan_loss=wgan_gp, gan_loss=ns"),
+    ],
+)
+def test_results_that_would_vanish_are_not_overwritten(finished, cellab, phantom, tmp_path, arguments, told):
+    shutil.copytree(finished[0] / "runs" / "gan_loss", tmp_path / "runs" / "gan_loss")
+    before = contents(tmp_path / "runs")
+    done = cellab("ablate", "gan_loss", f"data.path={phantom}", *QUICK, *arguments, "executor=inline")
+    refused(done, "runs/gan_loss holds another study", told, "--name")
+    assert contents(tmp_path / "runs") == before, "no store was made either"
+
+
+def test_two_ablations_of_one_design_are_two_studies(finished, cellab, phantom, tmp_path):
+    shutil.copytree(finished[0] / "runs" / "gan_loss", tmp_path / "runs" / "gan_loss")
+    arguments = (f"data.path={phantom}", *QUICK, "seeds=[0]", "executor=inline", "--name", "gan_loss")
+    refused(cellab("ablate", "gan_augmentation", *arguments), "holds another study", "ablation: gan_loss there")
+
+
+@pytest.mark.parametrize("content", ["a: [", "[1, 2]", "name: gan_loss\n"])
+def test_a_damaged_description_is_no_free_folder(cellab, phantom, tmp_path, content):
+    folder = tmp_path / "runs" / "gan_loss"
+    folder.mkdir(parents=True)
+    (folder / "study.yaml").write_text(content)
+    refused(cellab("ablate", "gan_loss", f"data.path={phantom}", *QUICK), "study.yaml is damaged", "--name")
+    assert contents(tmp_path / "runs") == {"gan_loss/study.yaml": content.encode()}
+
+
+def test_content_that_is_not_what_the_digest_says_is_never_trained_on(cellab, phantom, tmp_path):
+    edited = tmp_path / "edited.h5"
+    shutil.copy(phantom, edited)
+    with h5py.File(edited, "r+") as file:
+        file["scales/1/masks"][0] ^= 1
+    done = cellab("ablate", "gan_loss", f"data.path={edited}", *QUICK, "seeds=[0]", "executor=inline")
+    assert done.returncode == 2
+    assert "its content is not what its digest says" in done.stderr
+    assert not (tmp_path / "runs" / "gan_loss").exists()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_train_one_lineage(cellab, phantom, tmp_path):
     done = ok(cellab("train", f"data.path={phantom}", *QUICK, "gan_loss=wgan_gp", "generations=3", "executor=inline"))
     (study,) = [path for path in (tmp_path / "runs").iterdir() if path.name.startswith("train-")]
@@ -190,7 +235,23 @@ def test_train_one_lineage(cellab, phantom, tmp_path):
             ["128 is larger than the frames, which are 96 x 96"],
         ),
         (["gan_loss", "training.crop_size=40"], ["training.crop_size: 40 is not divisible", "stride of 16"]),
-        (["gan_loss", "generator.size=32"], ["generator.size: 32 pixels at scale 0.5", "16 do"]),
+        (
+            ["gan_loss", "generator.size=32"],
+            ["generator.size: 32 pixels at scale 0.5", "training.crop_size=64, or generator.size=16"],
+        ),
+        (["gan_loss", "training.crop_size=34", "unet.blocks=1"], ["set training.crop_size=32."]),
+        (["gan_loss", "unet.blocks=9"], ["no crop of the frames is: choose fewer blocks"]),
+        (["gan_loss", "training.optimiser.lr=-1"], ["training.optimiser", "Invalid learning rate: -1"]),
+        (["gan_loss", "gan_loss.optimiser.lr=-1"], ["gan_loss.optimiser", "Invalid learning rate: -1"]),
+        (["gan_loss", "seed=7"], ["seed=7", "seeds=[7]"]),
+        (["gan_loss", "overrides=['gan_loss=ns']"], ["gan_loss is a factor"]),
+        (["gan_loss", "overrides=[3]"], ["overrides: [3] is not a list of Hydra overrides"]),
+        (["gan_loss", "--name", "../evil"], ["--name '../evil'", "one plain folder name"]),
+        (["gan_loss", "--name", "store"], ["--name 'store'"]),
+        (["gan_loss", "--name", ""], ["--name ''"]),
+        (["controls", "arms={a:[],b:['seed=3']}"], ["arm b: seed: it is one for all arms"]),
+        (["controls", "arms={a:[],b:['executor=inline']}"], ["arm b: executor: it is one for all arms"]),
+        (["gan_loss", "factors.gan_loss=[ns_gp,nss]", "data.path=no.h5"], ["did you mean 'ns'", "no data set"]),
         (["gan_loss", "data.scale=0.25"], ["data.scale", "no frames at scale 0.25", "it has 1, 0.5"]),
         (["gan_loss", "unet.width=0"], ["unet", "width: 0 is not allowed"]),
         (["gan_loss", "resources.device=cuda"], ["resources.device: cuda was asked for"]),
@@ -272,6 +333,14 @@ def test_bad_data_sets(cellab, damaged, name, told):
     assert not (damaged / "runs").exists()
 
 
+def test_a_plan_refuses_a_store_that_is_a_file_and_makes_none(cellab, phantom, tmp_path):
+    arguments = ("plan", "gan_loss", f"data.path={phantom}", "scale=smoke", "--store")
+    (tmp_path / "file").write_text("")
+    refused(cellab(*arguments, "file"), "file", "--store")
+    ok(cellab(*arguments, "none"))
+    assert {path.name for path in tmp_path.iterdir()} == {"file"}
+
+
 def test_a_store_that_cannot_be_written(cellab, phantom, tmp_path):
     (tmp_path / "file").write_text("")
     done = cellab("ablate", "gan_loss", f"data.path={phantom}", "scale=smoke", "--store", "file/store")
@@ -283,7 +352,8 @@ def test_a_cluster_that_does_not_answer(cellab, phantom, tmp_path):
     arguments = ("ablate", "gan_loss", f"data.path={phantom}", *QUICK, "--address")
     refused(cellab(*arguments, "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1", "ray start")
     refused(cellab(*arguments, "nonsense"), "--address nonsense", "HOST:PORT")
-    assert not (tmp_path / "runs" / "gan_loss" / "results.parquet").exists()
+    refused(cellab(*arguments, "127.0.0.1:1", "executor=inline"), "--address 127.0.0.1:1", "executor=inline")
+    assert not (tmp_path / "runs" / "gan_loss").exists()
 
 
 SLOW = ("scale=smoke", "training.steps=30", "members=1", "acceptance=none", "evaluation.train_frames=2", "seeds=[0]")

@@ -51,6 +51,11 @@ def test_equal_compute_gives_the_steps_of_all_generations_to_one():
     assert config["training"]["learning_rate_schedule"]["total_steps"] == 200
 
 
+def test_equal_compute_of_a_teacher_without_parents_is_in_the_generation_that_it_teaches():
+    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true", "teacher=ema"])
+    assert (config["generations"], config["training"]["steps"]) == (2, 200)
+
+
 def test_a_chosen_regulariser_replaces_the_losss_own():
     config = compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=r1", "gan_regulariser.gamma=3"])
     assert "gan_regulariser" not in config
@@ -87,6 +92,17 @@ def test_interpolations_follow_overrides():
         ("resources.device=tpu", ["resources.device", "'tpu'", "auto, cpu, cuda"]),
         ("generations=0", ["generations", "at least 1"]),
         ("scale=huge", ["scale", "'huge'", "laptop"]),
+        ("+foo=1", ["foo: there is no such key"]),
+        ("++foo=1", ["foo: there is no such key"]),
+        ("training=5", ["training holds several settings", "training.steps"]),
+        ("training=null", ["training holds several settings"]),
+        ("gan_loss.loss=3", ["gan_loss.loss holds several settings", "gan_loss.loss._target_"]),
+        ("~unet", ["every lineage has a unet", "vanilla"]),
+        ("~training", ["training cannot be removed"]),
+        ("~data.path", ["data.path cannot be removed"]),
+        ("~unet.width", ["unet.width", "needs it"]),
+        ("+training.optimiser.foo=1", ["training.optimiser.foo", "Adam takes no such argument"]),
+        ("+gan.crop_augmentation.foo=1", ["gan.crop_augmentation.foo", "Flips takes no such argument"]),
         ("no override", ["'no override' is not an override", "key=value"]),
         ("unet.width=1,2", ["'unet.width=1,2'", "list"]),
     ],
@@ -101,6 +117,10 @@ def test_bad_overrides(override, told):
 def test_all_mistakes_at_once():
     found = mistakes("training.steps=0", "members=0", "evaluation.batch_size=0", "+voting.loud=true")
     assert len(found) == 4
+    found = mistakes("gan_loss=wgn", "training.stps=3", "generations=0", "gan_loss.limit=3")
+    assert len(found) == 2, "what depends on a choice that is none cannot be told"
+    assert "did you mean 'training.steps'" in found[1]
+    assert len(mistakes("generations=0", "members=0", "executor=slurm")) == 3
 
 
 def test_a_missing_data_path():

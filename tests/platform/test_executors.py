@@ -2,14 +2,17 @@
 
 import contextlib
 import hashlib
+import io
 import threading
 from pathlib import Path
 
 import polars as pl
 import pytest
 import ray
+from rich.console import Console
 
 from cellab import stages
+from cellab.cli.display import Display
 from cellab.executors import inline, on_ray
 from cellab.executors.inline import InlineRunner
 from cellab.executors.monitor import Monitor
@@ -172,6 +175,32 @@ def test_a_trial_that_fails_leaves_the_others(study, tmp_path, ray_cluster):
     assert good.status == "completed"
     assert bad.status == "failed"
     assert "lower prominence_schedule" in bad.message
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, caplog, executor):
+    made = study("training.batch_size", [4, 10**12])
+    store = Store(str(tmp_path / "store"))
+    if executor == "inline":
+        endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
+        assert "Traceback" in caplog.text, "who debugs needs to know where"
+    else:
+        request.getfixturevalue("ray_cluster")
+        endings = on_ray.run_study(made, store, tmp_path / "logs")
+    good, bad = endings.values()
+    assert good.status == "completed"
+    assert bad.status == "failed"
+    assert bad.message.startswith(("RuntimeError: ", "MemoryError: ", "OverflowError: "))
+
+
+def test_what_ends_last_is_shown_too(study, tmp_path, ray_cluster):
+    made = study("gan_loss", ["ns"])
+    console = Console(file=io.StringIO(), width=200)
+    with Display(console) as display:
+        on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", display.watch)
+    lines = console.file.getvalue().splitlines()
+    count = len(made.stages)
+    assert [line.partition("]")[0] for line in lines] == [f"[{n}/{count}" for n in range(1, count + 1)]
 
 
 def test_results_have_every_metric_of_every_generation(study, tmp_path):

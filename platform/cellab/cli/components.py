@@ -165,7 +165,7 @@ def new(
         ),
     ] = None,
     like: Annotated[
-        str | None, typer.Option("--like", help="The component that it begins as. [what a trial uses by default]")
+        str | None, typer.Option("--like", help="The component that it begins as; by default what a trial uses.")
     ] = None,
 ) -> None:
     """Begin a component: write its class, its YAML and its test, which run at once.

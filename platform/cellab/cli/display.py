@@ -51,6 +51,7 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.stopped.set()
         self.thread.join(timeout=5)
+        self._show_once()  # what ended since the last look
         if self.live:
             self.live.stop()
 

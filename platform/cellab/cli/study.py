@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,18 +25,27 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop 'seeds=[0,1]' ...", show_default=False),
 ]
+OfOneLineage = Annotated[
+    list[str] | None,
+    typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
+]
 Name = Annotated[str, typer.Argument(help="An ablation: the name of a file in ablations/, e.g. gan_loss.")]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
 StoreUrl = Annotated[
-    str | None, typer.Option("--store", help="Where stages' results live: a folder or an fsspec URL. [RUNS/store]")
+    str | None,
+    typer.Option("--store", help="Where stages' results live: a folder or an fsspec URL; by default RUNS/store."),
 ]
 Ablations = Annotated[Path | None, typer.Option("--ablations", help="A folder of ablation files.")]
 Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: HOST:PORT, ray://... or auto.")]
-StudyName = Annotated[str | None, typer.Option("--name", help="The study's folder below RUNS. [the ablation's name]")]
+StudyName = Annotated[
+    str | None, typer.Option("--name", help="The study's folder below RUNS; by default the ablation's name.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
 PIPED_WIDTH = 140  # columns of a table that goes to a file
+STORE = "store"  # below RUNS
+FOLDER_NAME = re.compile(r"\w[\w.=+-]*")
 
 
 def plan(
@@ -76,11 +86,11 @@ def ablate(
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
-    _run(build_study(study_name or name, ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, name), ablation), runs, store, address)
 
 
 def train(
-    overrides: Overrides = None,
+    overrides: OfOneLineage = None,
     runs: Runs = DEFAULT_RUNS,
     store: StoreUrl = None,
     study_name: StudyName = None,
@@ -106,7 +116,7 @@ def train(
         overrides=chosen,
     )
     digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
-    _run(build_study(study_name or f"train-{digest}", ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
 
 
 def report(
@@ -125,6 +135,15 @@ def report(
         Console().print(f"report: [bold]{path}[/]", soft_wrap=True)
 
 
+def _folder_name(chosen: str | None, default: str) -> str:
+    name = default if chosen is None else chosen
+    if not FOLDER_NAME.fullmatch(name) or name == STORE:
+        raise CellabError(
+            f"--name {name!r}: it must be one plain folder name of letters, digits and . _ = + -, not {STORE!r}."
+        )
+    return name
+
+
 def _check_folder(folder: Path | None) -> None:
     if folder is not None and not folder.is_dir():
         raise CellabError(f"--ablations {folder}: there is no such folder.")
@@ -132,23 +151,24 @@ def _check_folder(folder: Path | None) -> None:
 
 def _store_url(runs: Path, url: str | None) -> str:
     """Absolute where it is a folder: Ray's workers have working directories of their own."""
-    url = url or str(runs / "store")
+    url = url or str(runs / STORE)
     return url if "://" in url else str(Path(url).absolute())
 
 
 def _existing_store(runs: Path, url: str | None) -> Store | None:
     """The store if it is there: planning creates nothing."""
     url = _store_url(runs, url)
-    return Store(url) if "://" in url or Path(url).is_dir() else None
+    return Store(url, to_read=True) if "://" in url or Path(url).exists() else None
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import run_study
+    from cellab.run import check_folder, run_study
 
     notices, console = Console(stderr=True), Console()
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
     folder = runs / study.name
+    check_folder(study, folder)  # before a store is made
     ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, notices)
     console.print(ranking_table(ranking, console.width))
     console.print(f"report: [bold]{folder / 'report.html'}[/]", soft_wrap=True)

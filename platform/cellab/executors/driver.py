@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from cellab.errors import CellabError
 from cellab.lineage import Lineage
 from cellab.stage import Outcome
 
@@ -49,6 +50,13 @@ def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, Any]], N
                 return Ending("diverged", describe(outcome.diverged))
         report({"generation": number, **validation_metrics(outcome)})
     return Ending("completed")
+
+
+def in_words(error: BaseException) -> str:
+    """Our own errors in their own words; others by their type and last line."""
+    if isinstance(error, CellabError):
+        return str(error)
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[-1]}"
 
 
 def describe(diverged: dict[str, Any]) -> str:

@@ -1,10 +1,11 @@
 """Runs a study in this process, one stage after the other, without Ray: for debugging and tests."""
 
+import logging
 from pathlib import Path
 
 from cellab import stages
 from cellab.errors import CellabError
-from cellab.executors.driver import Ending, drive
+from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor
 from cellab.lineage import Lineage
 from cellab.stage import Outcome, Stage
@@ -12,6 +13,8 @@ from cellab.store import Store
 from cellab.study import Study, Trial
 
 Endings = dict[tuple[str, int], Ending]
+
+logger = logging.getLogger(__name__)
 
 
 class InlineRunner:
@@ -80,5 +83,7 @@ def run_study(study: Study, store: Store, monitor: Monitor) -> Endings:
 def _run_trial(trial: Trial, runner: InlineRunner) -> Ending:
     try:
         return drive(trial.lineage, runner, lambda _metrics: None)
-    except CellabError as error:
-        return Ending("failed", str(error))
+    except Exception as error:
+        if not isinstance(error, CellabError):
+            logger.exception("%s seed=%s", trial.arm.name, trial.seed)  # where it is, for who debugs
+        return Ending("failed", in_words(error))

@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cellab import stages
 from cellab.errors import CellabError
-from cellab.executors.driver import Ending, drive
+from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor, Snapshot
 from cellab.lineage import Lineage
 from cellab.stage import Outcome, Progress, Stage
@@ -147,12 +147,11 @@ class RayRunner:
 
 
 def _reason(error: ray.exceptions.RayTaskError) -> str:
-    """Our own errors in their own words; others with their last line, the traceback is in Ray's logs."""
+    """What went wrong in the task; the traceback is in Ray's logs."""
     cause: BaseException = error
     while isinstance(cause, ray.exceptions.RayTaskError) and isinstance(cause.cause, BaseException):
         cause = cause.cause
-    text = str(cause)
-    return text if isinstance(cause, CellabError) else f"{type(cause).__name__}: {text.strip().splitlines()[-1]}"
+    return in_words(cause)
 
 
 def connect(address: str | None, temporary: str | None = None) -> Callable[[], None]:
@@ -224,7 +223,10 @@ def run_study(
     broker = Broker.options(scheduling_strategy=here).remote(store.url, study.data_path, wanted, slots)  # type: ignore[attr-defined]
     watch(lambda: ray.get(broker.snapshot.remote()))
     try:
-        return _tune(study, broker, logs, slots)
+        endings = _tune(study, broker, logs, slots)
+        last = ray.get(broker.snapshot.remote())
+        watch(lambda: last)
+        return endings
     finally:
         ray.kill(broker)
 
@@ -274,8 +276,8 @@ def _trainable(config: dict[str, Any], lineages: dict[tuple[str, int], Lineage],
     lineage = lineages[config["arm"], config["seed"]]
     try:
         ending = drive(lineage, RayRunner(broker), tune.report)
-    except CellabError as error:
-        ending = Ending("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends this trial alone
+        ending = Ending("failed", in_words(error))
     return {"generation": len(lineage.generations), "status": ending.status, "message": ending.message}
 
 

@@ -18,7 +18,7 @@ WORDS = {"null", "true", "false", "nan", "inf"}  # nor for a value of another ty
 
 @dataclass(frozen=True)
 class Override:
-    """One parsed override: `key=value`, `+key=value` (adds) or `~key` (removes)."""
+    """One parsed override: `key=value`, `+key=value` or `++key=value` (adds), or `~key` (removes)."""
 
     text: str
     key: str
@@ -44,7 +44,8 @@ def parse(texts: Iterable[str]) -> list[Override]:
         if parsed.is_sweep_override():
             mistakes.append(f"{text!r} sweeps over several values: write a list, [..], or make it a factor.")
             continue
-        found.append(Override(text, parsed.key_or_group, parsed.value(), parsed.is_add(), parsed.is_delete()))
+        adds = parsed.is_add() or parsed.is_force_add()
+        found.append(Override(text, parsed.key_or_group, parsed.value(), adds, parsed.is_delete()))
     if mistakes:
         raise ConfigError(mistakes)
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from cellab import components
 from cellab.ablation import Ablation, load
-from cellab.compose import SCALES
+from cellab.compose import SCALES, compose_trial
 from cellab.executors import inline
 from cellab.executors.monitor import Monitor
 from cellab.store import Store
@@ -67,7 +67,6 @@ def test_every_component_runs_in_a_lineage(phantom, shared_store, kind, name):
 def test_every_scale_suits_its_data(tmp_path, scale):
     """Sizes of crops, networks and GANs of a preset fit one another; the paper's need its scales of large frames."""
     from cellab.checks import check_trial
-    from cellab.compose import compose_trial
     from cellab.data.dataset import Dataset
     from cellab.data.synthetic import Phantom, synthesise
 
@@ -77,3 +76,14 @@ def test_every_scale_suits_its_data(tmp_path, scale):
     synthesise(path, Phantom(n_frames=6, size=size, scales=scales))
     with Dataset.open(path) as data:
         assert check_trial(compose_trial([f"data.path={path}", f"scale={scale}"]), data) == []
+
+
+def test_arms_of_gan_regulariser_differ_in_loss_and_regulariser_alone():
+    ablation = load("gan_regulariser", [], ABLATIONS)
+    trained = {}
+    for arm in ablation.arms():
+        trained[arm.name] = compose_trial(["data.path=x.h5", *ablation.overrides, *arm.overrides])["gan_loss"]
+    alike = {json.dumps({**config, "loss": None, "regulariser": None}, sort_keys=True) for config in trained.values()}
+    assert len(alike) == 1
+    assert len({json.dumps(config) for config in trained.values()}) == 20
+    assert trained["gan_loss=ns,gan_regulariser=gradient_penalty"] == compose_trial(["data.path=x.h5"])["gan_loss"]

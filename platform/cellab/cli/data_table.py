@@ -6,6 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+SHOWN_RUNS = 3
+
 
 def data_table(summary: dict[str, Any]) -> Group:
     """The summary of `cellab.data.summary.summarise`, laid out for people."""
@@ -51,9 +53,15 @@ def _splits(summary: dict[str, Any]) -> Table:
         cells = [str(split[key]) for key in ("frames", "annotated", "objects")] + [_share(split["foreground"])]
         if summary["has_truth"]:
             cells += [str(split["objects_truth"]), _share(split["foreground_truth"]), _share(split["hidden"])]
-        numbers = f" ({split['first']}–{split['last']})" if summary["related"] and split["frames"] else ""
+        numbers = f" ({_runs(split['runs'])})" if summary["related"] and split["frames"] else ""
         table.add_row(name + numbers, *cells)
     return table
+
+
+def _runs(runs: list[list[int]]) -> str:
+    """``"0–10"``, ``"11, 15"``; of many runs the first and the last."""
+    written = [str(first) if first == last else f"{first}–{last}" for first, last in runs]
+    return ", ".join(written if len(written) <= SHOWN_RUNS else [written[0], "…", written[-1]])
 
 
 def _share(share: float | None) -> str:

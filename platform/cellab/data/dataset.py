@@ -73,8 +73,9 @@ class Dataset:
         file = _open_hdf5(path)
         try:
             _check_format(path, file)
+            _check_shapes(file)
             return cls(path, file)
-        except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError, IndexError, TypeError, AttributeError) as error:
             file.close()
             raise DataError(f"{path} is damaged ({error}): make or copy it again.") from error
         except DataError:
@@ -211,20 +212,55 @@ def _check_format(path: Path, file: h5py.File) -> None:
         )
 
 
+def _check_shapes(file: h5py.File) -> None:
+    """Everything speaks of the same frames.
+
+    Raises:
+        ValueError: something does not, or is missing or of another kind.
+    """
+    if not isinstance(json.loads(file.attrs["provenance"]), dict):
+        raise ValueError("its provenance is no mapping")
+    for name in ("split", "annotated", "names", "scales"):
+        if not isinstance(file.get(name), h5py.Group if name == "scales" else h5py.Dataset):
+            raise ValueError(f"{name} is missing or of another kind")
+    count = len(file["split"])
+    if count and int(file["split"][:].max()) >= len(SPLITS):
+        raise ValueError(f"split has codes above {len(SPLITS) - 1}")
+    if not len(file["scales"]):
+        raise ValueError("it has no scale")
+    wanted = {"frames", "masks"} | ({"truth"} & set().union(*map(set, file["scales"].values())))
+    for group in file["scales"].values():
+        if lacking := sorted(wanted - set(group)):
+            raise ValueError(f"{group.name} has no {' and no '.join(lacking)}")
+        shapes = {name: group[name].shape for name in wanted}
+        if len(set(shapes.values())) > 1 or len(shapes["frames"]) != 3:
+            raise ValueError(f"{group.name} holds arrays of shapes {shapes}")
+    lengths = {name: len(file[name]) for name in ("annotated", "names")}
+    lengths |= {group.name: len(group["frames"]) for group in file["scales"].values()}
+    if wrong := {name: length for name, length in lengths.items() if length != count}:
+        raise ValueError(f"split has {count} frames, other parts have {wrong}")
+
+
 def check_trainable(dataset: Dataset) -> None:
     """Checks that there is something to train on and something to rank by.
 
     Raises:
         DataError: no training frame, no validation frame (with a mask or truth), no training frame with a mask, or
-            training masks that are all zeros; all that applies in one message.
+            masks of training or of validation that are all zeros; all that applies in one message.
     """
-    scale = dataset.scales[0]
+    scale, has_truth = dataset.scales[0], dataset.has_truth
     marked = np.zeros(dataset.n_frames, bool)
-    for index in np.flatnonzero((dataset.split == TRAIN) & dataset.annotated):
-        marked[index] = dataset.masks(scale, np.array([index])).any()
-        if marked[index]:
-            break  # one is enough
-    check_training_masks(str(dataset.path), dataset.split, dataset.annotated, marked, dataset.has_truth)
+    for split, read in ((TRAIN, dataset.masks), (VALIDATION, dataset.truth if has_truth else dataset.masks)):
+        for index in np.flatnonzero(dataset.split == split):
+            marked[index] = read(scale, np.array([index])).any()
+            if marked[index]:
+                break  # one is enough
+    check_training_masks(str(dataset.path), dataset.split, dataset.annotated, marked, has_truth)
+    if not marked[dataset.split == VALIDATION].any():
+        raise DataError(
+            f"{dataset.path}: the validation {'truth is' if has_truth else 'masks are'} all zeros, and validation "
+            f"ranks: choose other frames for it, or check the masks."
+        )
 
 
 def check_training_masks(
@@ -247,9 +283,9 @@ def check_training_masks(
     if not training.any():
         mistakes.append("there is no training frame: give training a larger fraction, or the set more frames")
     elif not (training & annotated).any():
-        mistakes.append("no training frame has a mask: training needs some, by the names of their images")
+        mistakes.append("no training frame has a mask, and training needs some: masks are found by their images' names")
     elif not (training & annotated & marked).any():
-        mistakes.append("the training masks are all zeros: there is nothing to learn from; check the masks")
+        mistakes.append("the training masks are all zeros: there is nothing to learn from; check where they are from")
     if not validation.any():
         mistakes.append("there is no validation frame, and validation ranks: give validation a larger fraction")
     elif not has_truth and not (validation & annotated).any():

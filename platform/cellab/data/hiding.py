@@ -68,6 +68,8 @@ def hide(
         if not objects.count:
             raise DataError(f"{source}: the training masks hold no object to hide.")
         chosen = np.random.default_rng(seed).permutation(objects.count)[: round(share * objects.count)]
+        if share > 0 and not len(chosen):
+            raise DataError(f"objects {share}: of {objects.count} objects that is none: give {1 / objects.count:.2g}.")
         is_hidden = np.isin(np.arange(objects.count), chosen)
         marked = np.zeros(data.n_frames, bool)
         for index, of_label in objects.of_label.items():

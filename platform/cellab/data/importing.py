@@ -1,5 +1,6 @@
 """Imports folders of images and masks: one pass to look at everything, one to write, a frame at a time."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,9 @@ def import_folders(
 def _find(settings: Import) -> Sources:
     """Finds the pictures and matches them by name."""
     images = find_pictures(settings.images, "images")
-    masks = match(images, find_pictures(settings.masks, "masks"), "mask")
+    found = find_pictures(settings.masks, "masks")
+    _check_pages(settings, images, found)
+    masks = match(images, found, "mask")
     if settings.truth is None:
         return Sources(images, masks, [None] * len(images))
     truth = match(images, find_pictures(settings.truth, "truth"), "truth")
@@ -154,6 +157,18 @@ def _find(settings: Import) -> Sources:
             "truth is complete or absent."
         )
     return Sources(images, masks, truth)
+
+
+def _check_pages(settings: Import, images: list[Picture], masks: list[Picture]) -> None:
+    """Pages have nothing but their numbers to match them by: a stack has as many masks as pages."""
+    stacks = Counter(image.path for image in images if image.page is not None)
+    for path, count in Counter(mask.path for mask in masks if mask.page is not None).items():
+        for stack in stacks if settings.images.is_file() else [each for each in stacks if each.stem == path.stem]:
+            if stacks[stack] != count:
+                raise DataError(
+                    f"{path} has {count} masks for the {stacks[stack]} pages of {stack}: give every page one, in the "
+                    f"same order (all zeros where nothing is marked)."
+                )
 
 
 def _look(sources: Sources, progress: Progress | None) -> Survey:

@@ -46,8 +46,9 @@ def labels(mask: np.ndarray, instances: bool) -> np.ndarray:
 def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> Objects:
     """Finds the objects of some frames, reading one frame at a time.
 
-    In unrelated frames every part of a mask is an object. In related ones, parts of consecutive frames belong together:
-    those with the same id, or, without ids, those that overlap. A frame that is not among `indices` ends all objects.
+    In unrelated frames every part of a mask is an object. In related ones parts with the same id belong together, over
+    frames without a mask and frames that are not among `indices` too; without ids, those of consecutive frames that
+    overlap, and any other frame between them ends all objects.
 
     Args:
         dataset: the data set; its largest scale counts.
@@ -57,16 +58,16 @@ def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> 
     parts = _Forest()
     first_part: dict[int, int] = {}  # by frame
     sizes: list[np.ndarray] = []
-    known: dict[int, int] = {}  # the part that an id has in the current run of frames
+    known: dict[int, int] = {}  # the first part of an id
     before: np.ndarray | None = None
     for index, mask in _masks(dataset, indices, truth):
         numbered = labels(mask, dataset.instances)
         sizes.append(np.bincount(numbered.ravel())[1:])
         first_part[index] = parts.add(len(sizes[-1]))
-        if index - 1 not in first_part or not dataset.related:
-            known, before = {}, None
         if not dataset.related:
             continue
+        if index - 1 not in first_part:
+            before = None
         if dataset.instances:
             for i, label in enumerate(np.unique(mask[mask > 0]).tolist()):
                 parts.join(known.setdefault(label, first_part[index] + i), first_part[index] + i)

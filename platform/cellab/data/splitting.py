@@ -80,9 +80,10 @@ class Splitting:
         """Frames of each split: rounded by largest remainder, at least one where the fraction is not 0."""
         wanted = [fraction > 0 for fraction in self.fractions]
         if count < sum(wanted):
+            lacking = sum(wanted) - count
             missing = [name for name, is_wanted in zip(SPLITS, wanted, strict=False) if is_wanted][max(count, 0) :]
             raise DataError(
-                f"{what} leave no {' and no '.join(missing)} frame: give at least {sum(wanted)}, or a smaller gap."
+                f"{what} leave no {' and no '.join(missing)} frame: give at least {lacking} more, or a smaller gap."
             )
         sizes = largest_remainder(count, self.fractions)
         while any(is_wanted and size == 0 for is_wanted, size in zip(wanted, sizes, strict=True)):

@@ -6,6 +6,7 @@ import numpy as np
 
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.objects import count_objects
+from cellab.data.splitting import runs
 
 
 def summarise(dataset: Dataset) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def _summarise_split(dataset: Dataset, split: str) -> dict[str, Any]:
         "annotated": annotated,
         "first": int(indices[0]) if len(indices) else None,
         "last": int(indices[-1]) if len(indices) else None,
+        "runs": [[int(run[0]), int(run[-1])] for run in runs(indices)],
         "foreground": given / pixels if pixels else None,
         "objects": count_objects(dataset, indices),
     }

@@ -104,6 +104,45 @@ def test_a_file_that_lacks_a_part(write: Write, masks: np.ndarray) -> None:
         Dataset.open(path)
 
 
+def replace(file: h5py.File, name: str, content: object) -> None:
+    del file[name]
+    if content is None:
+        file.create_group(name)
+    else:
+        file[name] = content
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda file: replace(file, "split", None), "split is missing or of another kind"),
+        (lambda file: replace(file, "split", np.zeros(5, np.uint8)), "split has 5 frames, other parts have"),
+        (lambda file: replace(file, "split", np.full(8, 7, np.uint8)), "codes above 3"),
+        (lambda file: replace(file, "annotated", np.ones(3, bool)), "'annotated': 3"),
+        (lambda file: file.attrs.modify("provenance", "[]"), "provenance is no mapping"),
+        (lambda file: file.__delitem__("scales/1/masks"), "/scales/1 has no masks"),
+        (lambda file: replace(file, "scales/1/masks", np.zeros((8, 3, 3), np.uint8)), "arrays of shapes"),
+        (lambda file: replace(file, "scales", None), "it has no scale"),
+    ],
+)
+def test_a_file_whose_parts_do_not_fit(write: Write, masks: np.ndarray, change: Callable, told: str) -> None:
+    path = write(masks, "ttttttvv")
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(DataError, match="is damaged") as caught:
+        Dataset.open(path)
+    assert told in str(caught.value)
+
+
+def test_validation_without_an_object_cannot_rank(write: Write, masks: np.ndarray) -> None:
+    empty = masks.copy()
+    empty[6:] = 0
+    with Dataset.open(write(empty, "ttttttvv")) as data, pytest.raises(DataError, match="validation masks are all"):
+        check_trainable(data)
+    with Dataset.open(write(masks, "ttttttvv", name="whole.h5")) as data:
+        check_trainable(data)
+
+
 def test_the_digest_tells_changed_content(write: Write, masks: np.ndarray) -> None:
     path = write(masks, "ttttttvv")
     with Dataset.open(path) as data:

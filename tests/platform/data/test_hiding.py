@@ -10,6 +10,9 @@ from scipy import ndimage
 from cellab.data.dataset import Dataset
 from cellab.data.hiding import hide
 from cellab.data.objects import find_objects
+from cellab.data.splitting import runs
+from cellab.data.summary import summarise
+from cellab.data.synthetic import Phantom, synthesise
 from cellab.errors import DataError
 
 Write = Callable[..., Path]
@@ -42,12 +45,30 @@ def test_components_are_those_of_scipy_in_3d(write: Write, seed: int) -> None:
     assert sorted(found.pixels) == sorted(np.bincount(expected.ravel())[1:])
 
 
-def test_blocks_of_frames_do_not_share_objects(write: Write) -> None:
+def test_a_gap_ends_components_and_an_id_goes_on_behind_it(write: Write) -> None:
     masks = np.zeros((6, 20, 20), np.uint8)
     masks[:, 5:9, 5:9] = 1
-    for ids in (False, True):
+    for ids, count in ((False, 2), (True, 1)):
         with Dataset.open(write(masks, "ttuttt", instances=ids, name=f"{ids}.h5")) as data:
-            assert find_objects(data, data.indices("train")).count == 2
+            assert find_objects(data, data.indices("train")).count == count
+
+
+def test_no_part_of_a_hidden_id_is_left_beyond_a_frame_without_a_mask(tmp_path: Path) -> None:
+    synthesise(tmp_path / "d.h5", Phantom(n_frames=20, size=96))
+    with Dataset.open(tmp_path / "d.h5") as data:
+        training = np.intersect1d(data.indices("train"), np.flatnonzero(data.annotated))
+        assert (np.diff(training) > 1).any(), "a frame between them has no mask"
+        before = {int(i): set(np.unique(data.instances_of(1.0, np.array([i])))) for i in training}
+    for seed in range(4):
+        hidden = hide(tmp_path / "d.h5", tmp_path / "q.h5", 0.4, seed, overwrite=True)
+        with Dataset.open(tmp_path / "q.h5") as data:
+            left = {i: set(np.unique(data.instances_of(1.0, np.array([i])))) for i in before}
+            kept = set().union(*left.values())
+            assert all(left[i] == before[i] & kept for i in before)
+            assert len(kept - {0}) == hidden.of_objects - hidden.objects
+            summary = summarise(data)["splits"]
+            assert summary["train"]["objects"] == len(kept - {0})
+            assert summary["unused"]["runs"] == [[run[0], run[-1]] for run in runs(data.indices("unused"))]
 
 
 def test_in_unrelated_frames_every_part_is_an_object(write: Write) -> None:
@@ -177,3 +198,12 @@ def test_bad_hiding_leaves_no_file(write: Write, tmp_path: Path, share: float, e
     with pytest.raises(DataError, match=said):
         hide(source, tmp_path / "hidden.h5", share, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["made.h5"]
+
+
+def test_a_share_that_hides_nothing_is_refused(write: Write, tmp_path: Path) -> None:
+    masks = np.zeros((6, 20, 20), np.uint8)
+    masks[:, 5:9, 5:9], masks[:, 12:16, 12:16] = 1, 2
+    source = write(masks, "ttttvv", instances=True)
+    with pytest.raises(DataError, match=r"objects 0.1: of 2 objects that is none: give 0.5"):
+        hide(source, tmp_path / "hidden.h5", 0.1, seed=0)
+    assert hide(source, tmp_path / "hidden.h5", 0.0, seed=0).objects == 0

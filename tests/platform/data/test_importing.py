@@ -86,6 +86,14 @@ def test_two_stacks_in_files_of_different_names(tmp_path: Path, folder: Folder, 
         np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
 
 
+def test_a_stack_of_fewer_masks_than_pages(tmp_path: Path, folder: Folder, cells: Cells) -> None:
+    frames, ids = cells
+    images, masks = folder("i", {"stack.tif": frames}), folder("m", {"stack.tif": ids[:-2]})
+    for inside in (".", "stack.tif"):
+        with pytest.raises(DataError, match=r"stack.tif has 10 masks for the 12 pages of .*stack.tif"):
+            run(tmp_path, images / inside, masks / inside)
+
+
 def test_a_stack_as_imagej_writes_it(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
     frames, ids = cells
     images = folder("i", {})

@@ -58,7 +58,8 @@ Execute = Callable[[Study, Store, Path, Display], Endings]
 
 
 def _run(study: Study, store: Store, folder: Path, console: Console, execute: Execute) -> dict[str, Any]:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a batch system sends is Ctrl-C too
+    # What a batch system sends is Ctrl-C too; Ray, connected by now, has put a handler of its own there that aborts.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         with Display(console) as display:

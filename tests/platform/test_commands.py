@@ -384,7 +384,7 @@ def results_of(folder: Path) -> pl.DataFrame:
 
 @pytest.mark.slow
 def test_killed_and_interrupted_studies_go_on_and_end_alike(phantom, tmp_path):
-    """SIGKILL, then Ctrl-C, then to the end: the same results as an undisturbed run."""
+    """SIGKILL, then a batch system's SIGTERM, Ctrl-C, and to the end: the same results as an undisturbed run."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     undisturbed.mkdir()
     disturbed.mkdir()
@@ -399,14 +399,15 @@ def test_killed_and_interrupted_studies_go_on_and_end_alike(phantom, tmp_path):
     assert stored(disturbed) >= 2
     assert not (disturbed / "runs" / "unet_width" / "results.parquet").exists()
 
-    process = start(disturbed, phantom)
-    wait_for_stages(process, disturbed, 5)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert "Stopped." in errors
-    assert "The same command goes on from here" in errors
-    assert "Traceback" not in errors
+    for stages, stop in ((4, signal.SIGTERM), (6, signal.SIGINT)):
+        process = start(disturbed, phantom)
+        wait_for_stages(process, disturbed, stages)
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 130, errors
+        assert "Stopped." in errors
+        assert "The same command goes on from here" in errors
+        assert "Traceback" not in errors
 
     before = stored(disturbed)
     process = start(disturbed, phantom)

@@ -399,9 +399,11 @@ def test_killed_and_interrupted_studies_go_on_and_end_alike(phantom, tmp_path):
     assert stored(disturbed) >= 2
     assert not (disturbed / "runs" / "unet_width" / "results.parquet").exists()
 
-    for stages, stop in ((4, signal.SIGTERM), (6, signal.SIGINT)):
+    for stop in (signal.SIGTERM, signal.SIGINT):
         process = start(disturbed, phantom)
-        wait_for_stages(process, disturbed, stages)
+        assert process.stderr is not None
+        # its own word that a stage has finished: workers of the one that was killed may have gone on for a while
+        assert any(line.startswith("[") for line in process.stderr), "it ended before it could be interrupted"
         process.send_signal(stop)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 130, errors

@@ -1,5 +1,6 @@
 """Composes the configuration of a trial by Hydra, and checks it before any compute."""
 
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,12 @@ def compose(directory: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     content = OmegaConf.to_container(config)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
+
+
+@functools.cache
+def defaults() -> dict[str, Any]:
+    """The configuration of a trial without overrides, interpolations unresolved."""
+    return compose(CONFIG, "trial", [])
 
 
 def compose_trial(overrides: list[str]) -> dict[str, Any]:

@@ -125,13 +125,13 @@ def import_folders(
     ) as writer:
         for index, (image, mask, truth) in enumerate(zip(sources.images, sources.masks, sources.truth, strict=True)):
             frame = settings.stretch.apply(read_image(image)[0], limits)
-            ids = read_mask(mask) if mask else np.zeros(survey.size, np.uint32)
+            ids = read_mask(mask)[0] if mask else np.zeros(survey.size, np.uint32)
             writer.append(
                 image.key,
                 SPLITS[split[index]],
                 {scale: scale_frame(frame, scale) for scale in settings.scales},
                 {scale: scale_mask(ids, scale, survey.instances) for scale in settings.scales},
-                {scale: scale_mask(read_mask(truth), scale, survey.instances) for scale in settings.scales}
+                {scale: scale_mask(read_mask(truth)[0], scale, survey.instances) for scale in settings.scales}
                 if truth
                 else None,
                 annotated=mask is not None,
@@ -221,27 +221,35 @@ class _Kind:
 
 
 def _look_at_image(survey: Survey, image: Picture, first: Picture) -> None:
-    grey, notice = read_image(image)
+    grey, notices = read_image(image)
     if grey.shape != survey.size:
         raise DataError(
             f"image {image} has {_by(grey.shape)} pixels and {first} {_by(survey.size)}: crop or pad all to one size."
         )
+    if grey.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{image} holds {grey.dtype} values: convert it to unsigned 8 or 16 bit.")
     if (grey.dtype == np.uint16) != survey.is_16_bit:
         raise DataError(f"image {image} is {grey.dtype} and {first} is not: save all with the same number of bits.")
-    if notice:
-        survey.notices[notice] = survey.notices.get(notice, 0) + 1
+    _note(survey, notices)
     survey.histogram += np.bincount(grey.ravel(), minlength=LEVELS)
 
 
 def _look_at_mask(survey: Survey, mask: Picture, image: Picture) -> np.ndarray:
     """The distinct values of a mask above 0, ascending."""
-    stored = read_mask(mask)
+    stored, notices = read_mask(mask)
     if stored.shape != survey.size:
         raise DataError(
             f"mask {mask} has {_by(stored.shape)} pixels and its image {image} {_by(survey.size)}: they must agree."
         )
+    _note(survey, notices)
     ids = np.unique(stored)
     return ids[ids > 0]
+
+
+def _note(survey: Survey, notices: tuple[str, ...]) -> None:
+    """Counts what was done to how many frames."""
+    for notice in notices:
+        survey.notices[notice] = survey.notices.get(notice, 0) + 1
 
 
 def _by(size: tuple[int, ...]) -> str:

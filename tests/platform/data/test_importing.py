@@ -332,7 +332,7 @@ def broken(  # noqa: PLR0912 (one branch for each way to be broken)
         ("two of a name", r"3\.png and .*3\.tif have the same name"),
         ("float", r"3\.tif holds float64 values"),
         ("colour mask", r"mask .*3\.png is in colour"),
-        ("negative ids", r"mask .*3\.tif holds int32 values: give whole numbers"),
+        ("negative ids", r"mask .*3\.tif holds -1 \(int32\) in row 0, column 0: give whole numbers"),
         ("truth lacks a frame", r"1 frames have no truth in .*6\.png"),
         ("few", r"3 frames less 2 unused ones .* leave no validation and no test frame"),
         ("channels", r"0\.tif holds 2 channels"),

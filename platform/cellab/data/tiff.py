@@ -204,7 +204,7 @@ def _promised(tiff: tifffile.TiffFile, page: tifffile.TiffPage, alone: bool) -> 
     if shaped and shaped.startswith("{"):
         series = json.loads(shaped)
         if alone or series.get("truncated"):
-            return math.prod(series["shape"]) // math.prod(page.shape)
+            return int(math.prod(series["shape"])) // math.prod(page.shape)
     described: dict[str, Any] | None = tiff.imagej_metadata
     if alone and described:  # ImageJ writes stacks of more than 4 GB so
         hyper: int = math.prod(described.get(axis, 1) for axis in ("slices", "frames", "channels"))

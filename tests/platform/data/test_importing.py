@@ -330,7 +330,7 @@ def broken(  # noqa: PLR0912 (one branch for each way to be broken)
         ("no images", r"there are no images in .*: it is empty"),
         ("no masks", r"there are no masks in .*: it is empty"),
         ("two of a name", r"3\.png and .*3\.tif have the same name"),
-        ("float", r"3\.tif holds float64 values"),
+        ("float", r"image .*3\.tif is float64 and .*0\.png uint8: save all in the same type"),
         ("colour mask", r"mask .*3\.png is in colour"),
         ("negative ids", r"mask .*3\.tif holds -1 \(int32\) in row 0, column 0: give whole numbers"),
         ("truth lacks a frame", r"1 frames have no truth in .*6\.png"),

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from cellab.data.dataset import SPLITS, check_training_masks
+from cellab.data.grey_values import GreyValues
 from cellab.data.images import Picture, find_pictures, read_image, read_mask
 from cellab.data.matching import match
 from cellab.data.scaling import check_scales, scale_frame, scale_mask, scaled_size
 from cellab.data.splitting import Splitting
-from cellab.data.stretching import LEVELS, Limits, Stretch
+from cellab.data.stretching import Limits, Stretch
 from cellab.data.synthetic import Progress
 from cellab.data.writer import DatasetWriter, check_writable, smallest_type
 from cellab.errors import DataError
@@ -54,8 +55,7 @@ class Survey:
 
     Args:
         size: height and width of all images.
-        histogram: (65536,) of their grey values.
-        is_16_bit: whether they are 16-bit.
+        values: their grey values.
         notices: what was done to make them fit, and to how many frames.
         largest_id: in any mask or truth.
         instances: whether masks (and truth) hold ids rather than two values.
@@ -64,8 +64,7 @@ class Survey:
     """
 
     size: tuple[int, int]
-    histogram: np.ndarray
-    is_16_bit: bool
+    values: GreyValues
     notices: dict[str, int]
     largest_id: int
     instances: bool
@@ -107,10 +106,11 @@ def import_folders(
     """
     check_writable(path, overwrite)
     sources = _find(settings)
-    survey = _look(sources, progress)
+    survey = _look(sources, settings.stretch, progress)
     split = settings.splitting.codes(survey.annotated | (settings.truth is not None))
     check_training_masks(str(settings.masks), split, survey.annotated, survey.marked, settings.truth is not None)
-    limits = settings.stretch.limits(survey.histogram, survey.is_16_bit)
+    _settle(survey.values, sources.images, progress)
+    limits = settings.stretch.limits(survey.values)
     provenance = _provenance(settings, survey, limits)
     with DatasetWriter(
         path,
@@ -125,13 +125,13 @@ def import_folders(
     ) as writer:
         for index, (image, mask, truth) in enumerate(zip(sources.images, sources.masks, sources.truth, strict=True)):
             frame = settings.stretch.apply(read_image(image)[0], limits)
-            ids = read_mask(mask) if mask else np.zeros(survey.size, np.uint32)
+            ids = read_mask(mask)[0] if mask else np.zeros(survey.size, np.uint32)
             writer.append(
                 image.key,
                 SPLITS[split[index]],
                 {scale: scale_frame(frame, scale) for scale in settings.scales},
                 {scale: scale_mask(ids, scale, survey.instances) for scale in settings.scales},
-                {scale: scale_mask(read_mask(truth), scale, survey.instances) for scale in settings.scales}
+                {scale: scale_mask(read_mask(truth)[0], scale, survey.instances) for scale in settings.scales}
                 if truth
                 else None,
                 annotated=mask is not None,
@@ -171,14 +171,13 @@ def _check_pages(settings: Import, images: list[Picture], masks: list[Picture]) 
                 )
 
 
-def _look(sources: Sources, progress: Progress | None) -> Survey:
+def _look(sources: Sources, stretch: Stretch, progress: Progress | None) -> Survey:
     """Reads everything once: sizes, grey values, ids; so that all mistakes show before anything is written."""
     first, _ = read_image(sources.images[0])
     count = len(sources.images)
     survey = Survey(
         size=first.shape,
-        histogram=np.zeros(LEVELS, np.int64),
-        is_16_bit=first.dtype == np.uint16,
+        values=stretch.values(first.dtype),
         notices={},
         largest_id=0,
         instances=False,
@@ -221,27 +220,42 @@ class _Kind:
 
 
 def _look_at_image(survey: Survey, image: Picture, first: Picture) -> None:
-    grey, notice = read_image(image)
+    grey, notices = read_image(image)
     if grey.shape != survey.size:
         raise DataError(
             f"image {image} has {_by(grey.shape)} pixels and {first} {_by(survey.size)}: crop or pad all to one size."
         )
-    if (grey.dtype == np.uint16) != survey.is_16_bit:
-        raise DataError(f"image {image} is {grey.dtype} and {first} is not: save all with the same number of bits.")
-    if notice:
-        survey.notices[notice] = survey.notices.get(notice, 0) + 1
-    survey.histogram += np.bincount(grey.ravel(), minlength=LEVELS)
+    if grey.dtype != survey.values.dtype:
+        raise DataError(f"image {image} is {grey.dtype} and {first} {survey.values.dtype}: save all in the same type.")
+    _note(survey, notices)
+    survey.values.add(grey)
+
+
+def _settle(values: GreyValues, images: list[Picture], progress: Progress | None) -> None:
+    """Reads the images again where their numbers have so many bits that one pass does not settle the percentiles."""
+    while values.needs_another_pass():
+        for index, image in enumerate(images):
+            values.add(read_image(image)[0])
+            if progress:
+                progress("looking at grey values", index + 1, len(images))
 
 
 def _look_at_mask(survey: Survey, mask: Picture, image: Picture) -> np.ndarray:
     """The distinct values of a mask above 0, ascending."""
-    stored = read_mask(mask)
+    stored, notices = read_mask(mask)
     if stored.shape != survey.size:
         raise DataError(
             f"mask {mask} has {_by(stored.shape)} pixels and its image {image} {_by(survey.size)}: they must agree."
         )
+    _note(survey, notices)
     ids = np.unique(stored)
     return ids[ids > 0]
+
+
+def _note(survey: Survey, notices: tuple[str, ...]) -> None:
+    """Counts what was done to how many frames."""
+    for notice in notices:
+        survey.notices[notice] = survey.notices.get(notice, 0) + 1
 
 
 def _by(size: tuple[int, ...]) -> str:
@@ -257,7 +271,9 @@ def _provenance(settings: Import, survey: Survey, limits: Limits) -> dict[str, A
             f"({limits.reason})"
         )
     elif limits.reason:
-        notices.append(f"grey values {limits.low:g} to {limits.high:g} were stretched to 0 to 255 ({limits.reason})")
+        notices.append(
+            f"grey values {limits.low:.9g} to {limits.high:.9g} were stretched to 0 to 255 ({limits.reason})"
+        )
     missing = int((~survey.annotated).sum())
     if missing:
         notices.append(f"{missing} of {len(survey.annotated)} frames have no mask: not annotated")
@@ -269,7 +285,9 @@ def _provenance(settings: Import, survey: Survey, limits: Limits) -> dict[str, A
         "licence": settings.licence,
         "made_by": "import",
         "arguments": arguments,
-        "stretch": {**asdict(limits), "each": settings.stretch.each} if limits.reason else None,
+        "stretch": {**asdict(limits), "each": settings.stretch.each, "dtype": str(survey.values.dtype)}
+        if limits.reason
+        else None,
         "notices": notices,
         "history": [],
     }

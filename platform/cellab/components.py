@@ -220,6 +220,9 @@ def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
         raise
 
 
+_NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
+
+
 def rejection(config: dict[str, Any], where: str, cause: BaseException, trace: str = "") -> str:
     """What a class says against its arguments, with the dotted key that it is about.
 
@@ -235,11 +238,18 @@ def rejection(config: dict[str, Any], where: str, cause: BaseException, trace: s
     said = keyed(str(cause), where, config)
     if said.key != where:
         return str(said)
-    named = [name for name, value in config.items() if isinstance(value, float | int) and str(value) in str(cause)]
-    key = f"{where}.{named[0]}" if len(named) == 1 else where
+    text = (str(cause).splitlines() or [type(cause).__name__])[0]
+    if isinstance(cause, ValueError):
+        told = set(map(float, _NUMBERS.findall(text)))
+        named = [name for name, value in config.items() if told & _numbers(value)]
+        return f"{where}.{named[0]}: {text}" if len(named) == 1 else f"{where}: {text}"
     given = ", ".join(f"{name}={shown(value)}" for name, value in config.items() if not name.startswith("_"))
-    says = str(cause) if isinstance(cause, ValueError) else f"{type(cause).__name__}: {cause}"
-    return f"{key}: {config['_target_']} cannot do with {given or 'no arguments'}: {says}"
+    return f"{where}: {config['_target_']}({given}) cannot be built: {type(cause).__name__}: {text}"
+
+
+def _numbers(value: Any) -> set[float]:
+    values = value if isinstance(value, list) else [value]
+    return {float(item) for item in values if isinstance(item, int | float) and not isinstance(item, bool)}
 
 
 def check_signature(config: dict[str, Any], where: str) -> list[str]:

@@ -66,7 +66,7 @@ def as_image(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
         notices.append(INVERTED)
     grey = _single(_in_full_range(stored))
     if grey.ndim == 3:
-        if not stored.colour or grey.shape[2] != 3:
+        if grey.shape[2] != 3 or not (stored.colour or stored.palette is not None):
             raise DataError(f"{what} holds {grey.shape[2]} channels: save the one to import by itself.")
         notices.append(GREYED)
         grey = _luminance(grey)
@@ -170,9 +170,11 @@ def _check_ids(numbers: np.ndarray, what: str) -> None:
         raise DataError(f"mask {what} holds {numbers.dtype} values: give whole numbers, 0 for background.")
     if kind == "b" or (kind == "u" and numbers.dtype.itemsize <= 4):
         return
-    wrong = (numbers < 0) | (numbers > LARGEST_ID)
     if kind == "f":
-        wrong |= ~np.isfinite(numbers) | (numbers != np.floor(numbers))
+        exact = numbers.astype(np.float64)  # in fewer bits the largest id would be rounded up
+        wrong = ~((exact >= 0) & (exact <= LARGEST_ID) & (exact == np.floor(exact)))
+    else:
+        wrong = (numbers < 0) | (numbers > LARGEST_ID)
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
         raise DataError(

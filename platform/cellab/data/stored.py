@@ -91,7 +91,7 @@ def as_mask(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         DataError: it is in colour, holds numbers that are no ids, or its objects are in its transparency.
     """
-    notices = list(stored.notices)
+    notices = [f"mask: {notice}" for notice in stored.notices]
     numbers = _single(stored.numbers)
     if numbers.ndim == 3:
         raise DataError(

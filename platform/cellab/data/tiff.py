@@ -127,7 +127,7 @@ class Stack:
         count = len(self._file.pages)
         handle = self._file.filehandle
         handle.seek(self._file.pages.next_page_offset or 0)
-        if count == 0 or any(handle.read(self._file.tiff.offsetsize)):
+        if handle.read(self._file.tiff.offsetsize) != bytes(self._file.tiff.offsetsize):
             raise DataError(f"{self._path} is truncated or damaged after page {count}: copy it again.")
         return count
 

@@ -162,6 +162,55 @@ def test_16_bit_is_stretched_by_percentiles_of_all_frames(
         np.testing.assert_allclose(frames[5], np.clip(expected, 0, 255), atol=0.51)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "reason"),
+    [
+        ("int16", "signed 16 bit"),
+        ("uint32", "32 bit"),
+        ("int32", "signed 32 bit"),
+        ("float32", "32-bit float"),
+        ("float64", "64-bit float"),
+    ],
+)
+def test_other_numbers_are_stretched_by_percentiles_of_all_frames(
+    tmp_path: Path, folder: Folder, named: Named, cells: Cells, dtype: str, reason: str
+) -> None:
+    frames, ids = cells
+    numbers = (frames.astype(float) * 7 - (0 if dtype == "uint32" else 900)).astype(dtype)
+    numbers[4, 3, 3] = 30000  # a hot pixel
+    images, masks = folder("i", named(numbers, ".tif")), folder("m", named(ids, ".png"))
+    with run(tmp_path, images, masks, stretch=Stretch(percentiles=(2, 97))) as data:
+        low, high = np.percentile(numbers, (2, 97), method="inverted_cdf")
+        expected = {"low": low, "high": high, "reason": reason, "each": False, "dtype": dtype}
+        assert data.provenance["stretch"] == expected
+        assert f"grey values {low:.9g} to {high:.9g} were stretched" in data.provenance["notices"][0]
+        stretched = np.clip((numbers.astype(float) - low) / (high - low) * 255, 0, 255)
+        np.testing.assert_allclose(data.frames(1.0, np.arange(12)), stretched, atol=0.51)
+
+
+def test_other_numbers_cannot_stay_unstretched(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
+    frames, ids = cells
+    images, masks = folder("i", named(frames / np.float32(255), ".tif")), folder("m", named(ids, ".png"))
+    with pytest.raises(DataError, match="stretch none: images of float32 values must be stretched"):
+        run(tmp_path, images, masks, stretch=Stretch("none"))
+
+
+def test_what_was_done_to_pictures_is_counted(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
+    frames, ids = cells
+    images, masks = folder("i", named(frames[:5], ".png")), folder("m", named(ids[:9], ".png"))
+    for index in range(5, 12):
+        tifffile.imwrite(images / f"{index}.tif", 255 - frames[index], photometric="miniswhite")
+    for index in range(9, 12):
+        tifffile.imwrite(masks / f"{index}.tif", ids[index], photometric="miniswhite")
+    with run(tmp_path, images, masks) as data:
+        np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
+        np.testing.assert_array_equal(data.instances_of(1.0, np.arange(12)), ids)
+        assert data.provenance["notices"] == [
+            "7 frames: stored inverted (MINISWHITE), turned over as it is shown",
+            "3 frames: mask: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background",
+        ]
+
+
 def test_fluorescence_is_stretched_and_ordinary_8_bit_is_not(
     tmp_path: Path, folder: Folder, named: Named, cells: Cells
 ) -> None:

@@ -65,8 +65,8 @@ def as_image(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if stored.inverted:
         notices.append(INVERTED)
     grey = _single(_in_full_range(stored))
-    if grey.ndim == 3:
-        if grey.shape[2] != 3 or not (stored.colour or stored.palette is not None):
+    if grey.ndim > 2:
+        if grey.shape[2:] != (3,) or not (stored.colour or stored.palette is not None):
             raise DataError(f"{what} holds {grey.shape[2]} channels: save the one to import by itself.")
         notices.append(GREYED)
         grey = _luminance(grey)
@@ -126,7 +126,7 @@ def _in_full_range(stored: Stored) -> np.ndarray:
     """The numbers with palettes looked up, inverted ones turned over, those of few bits in the range of eight."""
     numbers, bits = stored.numbers, stored.bits
     if stored.palette is not None:
-        return _looked_up(stored.palette, numbers)
+        return _looked_up(stored.palette, _single(numbers))
     if numbers.dtype.kind not in "bu":  # the range of numbers with a sign is its own mirror image
         return numbers if not stored.inverted else -numbers if numbers.dtype.kind == "f" else ~numbers
     white = numbers.dtype.type(2**bits - 1)

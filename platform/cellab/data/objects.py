@@ -48,7 +48,7 @@ def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> 
 
     In unrelated frames every part of a mask is an object. In related ones parts with the same id belong together, over
     frames without a mask and frames that are not among `indices` too; without ids, those of consecutive frames that
-    overlap, and any other frame between them ends all objects.
+    overlap, and any other frame between them, or a change of size, ends all objects.
 
     Args:
         dataset: the data set; its largest scale counts.
@@ -66,7 +66,7 @@ def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> 
         first_part[index] = parts.add(len(sizes[-1]))
         if not dataset.related:
             continue
-        if index - 1 not in first_part:
+        if index - 1 not in first_part or (before is not None and before.shape != numbered.shape):
             before = None
         if dataset.instances:
             for i, label in enumerate(np.unique(mask[mask > 0]).tolist()):
@@ -87,7 +87,7 @@ def count_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) ->
 
 def _masks(dataset: Dataset, indices: np.ndarray, truth: bool) -> Iterator[tuple[int, np.ndarray]]:
     for index in indices.tolist():
-        yield index, dataset.instances_of(dataset.scales[0], np.array([index]), truth=truth)[0]
+        yield index, dataset.instances_of(dataset.scales[0], [index], truth=truth)[0]
 
 
 def _collect(parts: "_Forest", first_part: dict[int, int], sizes: list[np.ndarray]) -> Objects:

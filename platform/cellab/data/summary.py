@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.objects import count_objects
+from cellab.data.scaling import largest, sizes_in_words
 from cellab.data.splitting import runs
 
 
@@ -14,7 +13,8 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         Shares are of pixels at the largest scale; ``hidden`` is the share of the truth's pixels that the given masks
-        (all 0 where a frame has none) miss; ``objects`` counts those of the given masks, ``objects_truth`` the truth's.
+        (all 0 where a frame has none) miss; ``scales`` maps each to height and width of the largest frame; ``objects``
+        counts those of the given masks, ``objects_truth`` the truth's.
     """
     return {
         "path": str(dataset.path),
@@ -23,7 +23,8 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "related": dataset.related,
         "instances": dataset.instances,
         "has_truth": dataset.has_truth,
-        "scales": {f"{scale:g}": list(dataset.size(scale)) for scale in dataset.scales},
+        "scales": {f"{scale:g}": list(largest(dataset.sizes(scale))) for scale in dataset.scales},
+        "sizes": {f"{scale:g}": sizes_in_words(dataset.sizes(scale)) for scale in dataset.scales},
         "splits": {name: _summarise_split(dataset, name) for name in SPLITS},
         "provenance": dataset.provenance,
     }
@@ -33,12 +34,11 @@ def _summarise_split(dataset: Dataset, split: str) -> dict[str, Any]:
     scale, indices = dataset.scales[0], dataset.indices(split)
     given, true, missed, pixels = 0, 0, 0, 0
     for index in indices:
-        one = np.array([index])
-        mask = dataset.masks(scale, one)
+        (mask,) = dataset.masks(scale, [index])
         given += int(mask.sum())
         pixels += mask.size
         if dataset.has_truth:
-            truth = dataset.truth(scale, one)
+            (truth,) = dataset.truth(scale, [index])
             true += int(truth.sum())
             missed += int((truth & ~mask & 1).sum())
     annotated = int(dataset.annotated[indices].sum())

@@ -91,7 +91,7 @@ def as_mask(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         DataError: it is in colour, holds numbers that are no ids, or its objects are in its transparency.
     """
-    notices = [f"mask: {notice}" for notice in stored.notices]
+    notices = list(stored.notices)
     numbers = _single(stored.numbers)
     if numbers.ndim == 3:
         raise DataError(
@@ -104,15 +104,15 @@ def as_mask(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
                 f"mask {what} has the same value everywhere: the objects seem to be in its transparency (alpha): save "
                 f"that channel as the mask."
             )
-        notices.append(f"mask: {DROPPED}")
+        notices.append(DROPPED)
     if stored.bits == 1:
         numbers = _white(stored, numbers)
     elif stored.inverted:
-        notices.append("mask: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background")
+        notices.append("stored inverted (MINISWHITE), its stored numbers were taken, 0 is background")
     elif _shows_background_brightest(stored, numbers):
-        notices.append("mask: its palette shows 0 brightest, its stored numbers were taken, 0 is background")
+        notices.append("its palette shows 0 brightest, its stored numbers were taken, 0 is background")
     _check_ids(numbers, what)
-    return _turned(numbers.astype(np.uint32), stored, notices, "mask: "), tuple(notices)
+    return _turned(numbers.astype(np.uint32), stored, notices), tuple(notices)
 
 
 def _single(numbers: np.ndarray) -> np.ndarray:
@@ -183,11 +183,11 @@ def _check_ids(numbers: np.ndarray, what: str) -> None:
         )
 
 
-def _turned(values: np.ndarray, stored: Stored, notices: list[str], prefix: str = "") -> np.ndarray:
+def _turned(values: np.ndarray, stored: Stored, notices: list[str]) -> np.ndarray:
     """The picture as its orientation tag says that it is shown."""
     if stored.orientation not in range(2, 9):
         return values
-    notices.append(prefix + TURNED)
+    notices.append(TURNED)
     if stored.orientation >= 5:
         values = values.T
     rows, columns = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}[

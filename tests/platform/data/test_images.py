@@ -426,7 +426,7 @@ def test_transparency_beside_objects_is_dropped(tmp_path: Path, alpha: int | str
     )
     read, notices = read_mask(only(tmp_path / "a.png"))
     np.testing.assert_array_equal(read, mask)
-    assert notices == (("mask: transparency was dropped",) if alpha == "same" else ())
+    assert notices == (("transparency was dropped",) if alpha == "same" else ())
 
 
 def test_an_empty_mask_in_opaque_colours(tmp_path: Path) -> None:

@@ -207,8 +207,8 @@ def test_what_was_done_to_pictures_is_counted(tmp_path: Path, folder: Folder, na
         np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
         np.testing.assert_array_equal(data.instances_of(1.0, np.arange(12)), ids)
         assert data.provenance["notices"] == [
-            "7 frames: stored inverted (MINISWHITE), turned over as it is shown",
-            "3 frames: mask: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background",
+            "7 images: stored inverted (MINISWHITE), turned over as it is shown",
+            "3 masks: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background",
         ]
 
 

@@ -171,7 +171,7 @@ def test_pages_come_back(tmp_path: Path, writer: str, kind: str) -> None:
     pictures = pages_of(tmp_path / "s.tif")
     assert [picture.page for picture in pictures] == list(range(12))
     assert str(pictures[2]).endswith("s.tif (page 3)")
-    assert pictures[2].key == "s:02"
+    assert pictures[2].key == "s:03"
     for index in (11, 0, 7, 6, 5, 1):  # in any order
         image, _ = read_image(pictures[index])
         np.testing.assert_array_equal(image, stack[index])
@@ -218,7 +218,7 @@ def test_lower_resolutions_are_left_out_and_counted(tmp_path: Path, writer: str)
     WRITERS[writer][0](tmp_path / "s.tif", drawn())
     first, second, *_ = pages_of(tmp_path / "s.tif")
     assert read_image(first)[1] == ("24 pages of lower resolution or of transparency left out",)
-    assert read_mask(first)[1] == ("mask: 24 pages of lower resolution or of transparency left out",)
+    assert read_mask(first)[1] == ("24 pages of lower resolution or of transparency left out",)
     assert read_image(second)[1] == ()
 
 

@@ -146,7 +146,7 @@ def understood(sources: Sources, found: Survey) -> str:
     if sources.left_out:
         parts.append(f"{sources.left_out} files left out")
     without = int((~found.annotated).sum())
-    masks = f"masks: {found.masks}" + (f" ({without} frames have none)" if without else "")
+    masks = f"masks: {found.masks}" + (f" ({without} of {len(sources.images)} frames have none)" if without else "")
     truth = f"; truth: {found.truth}" if found.truth.masks else ""
     return f"{', '.join(parts)}; {masks}{truth}"
 

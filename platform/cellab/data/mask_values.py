@@ -14,8 +14,11 @@ KINDS: tuple[Kind, ...] = ("binary", "ids", "grey")
 
 TINY = 9  # pixels: an object of fewer may be a speck
 COHERENT = 0.5  # share of neighbours in objects with the same number; ids have about 1, greys nearly 0
-NEARLY_ALL = 0.9  # share of a mask's objects that one of them holds, or of the largest number that the most frequent is
+DOMINANT = 0.8  # share of a mask's objects that one of them holds, which is then the background, or several in one
+EXTREME = 0.1  # share of the greys at either end that counts as black, or as white
+LEAST_WHITE, LEAST_BLACK = 0.25, 0.5  # shares of the pixels above and below half of masks that were binary once
 LEVELS = 65536
+CLASSES = 10  # at most: more numbers than that are ids
 
 
 def check_kind(kind: str) -> None:
@@ -36,12 +39,14 @@ class Tally:
         objects: how many there are, those of each frame by themselves.
         tiny: of them with fewer than 9 pixels.
         area: pixels of objects.
+        full: masks without background.
         dominated: masks of which one object holds nearly everything and more than half of the frame.
     """
 
     objects: int = 0
     tiny: int = 0
     area: int = 0
+    full: int = 0
     dominated: int = 0
 
     def add(self, areas: np.ndarray, pixels: int) -> None:
@@ -50,7 +55,8 @@ class Tally:
         self.objects += len(areas)
         self.tiny += int((areas < TINY).sum())
         self.area += total
-        self.dominated += largest > NEARLY_ALL * total and 2 * largest > pixels
+        self.full += total == pixels
+        self.dominated += largest > DOMINANT * total and 2 * largest > pixels
 
 
 def _counted(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +85,6 @@ class MaskValues:
     asked: str = "auto"
     masks: int = 0
     pixels: int = 0
-    full: int = 0  # masks without background
     largest: int = 0
     tallies: dict[str, Tally] = field(default_factory=lambda: {kind: Tally() for kind in KINDS})
     _most: int = 0  # distinct numbers above 0 in one mask
@@ -90,12 +95,11 @@ class MaskValues:
     _first: bytes | None = None
     _alike: bool = True
 
-    def add(self, numbers: np.ndarray) -> bool:
-        """Takes account of a mask (H, W) uint32, as stored; gives whether it marks anything."""
+    def add(self, numbers: np.ndarray) -> int:
+        """Takes account of a mask (H, W) uint32, as stored; gives the largest of its numbers."""
         values, counts = _counted(numbers)
         self.masks += 1
         self.pixels += numbers.size
-        self.full += int(counts.sum()) == numbers.size
         self._most = max(self._most, len(values))
         self._alone |= set(values[:1].tolist())
         self.largest = max(self.largest, int(values.max(initial=0)))
@@ -111,7 +115,7 @@ class MaskValues:
         content = numbers.tobytes()
         self._first = content if self._first is None else self._first
         self._alike &= content == self._first
-        return len(values) > 0
+        return int(values.max(initial=0))
 
     def _compare_neighbours(self, numbers: np.ndarray, most_frequent: int) -> None:
         for one, other in ((numbers[1:], numbers[:-1]), (numbers[:, 1:], numbers[:, :-1])):
@@ -126,18 +130,21 @@ class MaskValues:
             return KINDS[KINDS.index(self.asked)]
         if self._most <= 1 and (len(self._alone) <= 1 or self._alone in ({1, 255}, {1, 65535})):
             return "binary"  # one number besides 0, which may be 1 in some masks and the type's largest in others
-        return "grey" if not self._is_coherent and self._is_mostly_white else "ids"
+        return "grey" if not self._is_coherent and self._was_binary else "ids"
 
     @property
     def half(self) -> int:
         """Half of the largest number: greys above it are object."""
         return self.largest // 2
 
+    def is_object(self, numbers: np.ndarray) -> np.ndarray:
+        """Which numbers, of any shape, stand for objects rather than background."""
+        marks: np.ndarray = numbers > (self.half if self.kind == "grey" else 0)
+        return marks
+
     def interpreted(self, numbers: np.ndarray) -> np.ndarray:
         """A mask (H, W) uint32 as it is kept: ids, or 0 and 1."""
-        if self.kind == "ids":
-            return numbers
-        return (numbers > (self.half if self.kind == "grey" else 0)).astype(np.uint32)
+        return numbers if self.kind == "ids" else self.is_object(numbers).astype(np.uint32)
 
     @property
     def tally(self) -> Tally:
@@ -149,9 +156,16 @@ class MaskValues:
         return self._same >= COHERENT * self._neighbours
 
     @property
-    def _is_mostly_white(self) -> bool:
-        """Whether the most frequent number besides 0 is among the largest, of which there are more than a hundred."""
-        return 100 < self.largest < LEVELS and int(self._histogram.argmax()) >= NEARLY_ALL * self.largest
+    def _was_binary(self) -> bool:
+        """Whether most of what is below half of the largest number is nearly black, and much of the rest white."""
+        if not 100 < self.largest < LEVELS:
+            return False
+        greys = self._histogram.copy()
+        greys[0] = self.pixels - greys.sum()
+        end = round(EXTREME * self.largest)
+        below, above = greys[: self.half + 1].sum(), greys[self.half + 1 :].sum()
+        black, white = greys[: end + 1].sum(), greys[self.largest - end :].sum()
+        return bool(black >= LEAST_BLACK * below and white >= LEAST_WHITE * above)
 
     @property
     def share(self) -> float:
@@ -176,11 +190,14 @@ class MaskValues:
             )
         if kind == "ids" and not self._is_coherent:
             yield f"{what}: the ids change from pixel to pixel: is this a mask, or an image?"
-        if self.full:
-            yield f"{what}: {self.full} of {self.masks} mark every pixel as object: 0 is background"
+        if tally.full:
+            yield (
+                f"{what}: {tally.full} of {self.masks} mark every pixel as object: 0 is background; is it stored as "
+                f"another number, or are the objects elsewhere, in the transparency (alpha) say?"
+            )
         elif self.share > 0.5:
             yield f"{what}: more than half of the area is object, {100 * self.share:.0f} %: are they inverted?"
-        if 2 * tally.dominated > self.masks and not self.full:
+        if 2 * tally.dominated > self.masks and not tally.full:
             yield (
                 f"{what}: in {tally.dominated} of {self.masks} one object holds nearly everything: "
                 + ("is it the background? 0 is" if kind == "ids" else "objects that touch count as one")
@@ -194,7 +211,7 @@ class MaskValues:
     def _classes(self, what: str) -> Iterator[str]:
         """Ids that name several objects each may be classes."""
         numbers, parts = int(np.count_nonzero(self._histogram)), self.tallies["binary"].objects
-        if self.kind == "ids" and numbers <= 10 and parts > 2 * self.tally.objects and self.masks > 1:
+        if self.kind == "ids" and numbers <= CLASSES and parts > 1.25 * self.tally.objects:
             yield (
                 f"{what}: {numbers} ids for {parts} separate parts: are they classes? --mask-values=binary takes all "
                 f"of them for one"

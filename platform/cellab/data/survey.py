@@ -27,7 +27,7 @@ class Survey:
         masks: what the given masks hold.
         truth: what the complete ones hold.
         annotated: (N,) bool.
-        marked: (N,) bool: whether a frame's mask has a pixel that is not 0.
+        highest: (N,) uint32: the largest number of each frame's mask.
         changes: to pictures to make them fit: of what, which, and of how many.
         repeated: names of images with the same pixels as an earlier one.
     """
@@ -37,7 +37,7 @@ class Survey:
     masks: MaskValues
     truth: MaskValues
     annotated: np.ndarray
-    marked: np.ndarray
+    highest: np.ndarray
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     repeated: list[str] = field(default_factory=list)
 
@@ -50,6 +50,11 @@ class Survey:
     def largest_id(self) -> int:
         """In any mask or truth."""
         return max(self.masks.largest, self.truth.largest)
+
+    @property
+    def marked(self) -> np.ndarray:
+        """(N,) bool: whether a frame's mask has an object."""
+        return self.masks.is_object(self.highest)
 
     @property
     def instances(self) -> bool:
@@ -92,13 +97,13 @@ def survey(sources: Sources, stretch: Stretch, mask_values: str, progress: Progr
         masks=MaskValues(mask_values),
         truth=MaskValues(mask_values),
         annotated=np.array([mask is not None for mask in sources.masks]),
-        marked=np.zeros(count, bool),
+        highest=np.zeros(count, np.uint32),
     )
     seen: set[bytes] = set()
     for index, (image, mask, truth) in enumerate(zip(sources.images, sources.masks, sources.truth, strict=True)):
         _look_at_image(found, index, image, sources.images[0], seen)
         if mask is not None:
-            found.marked[index] = found.masks.add(_mask(found, index, mask, image))
+            found.highest[index] = found.masks.add(_mask(found, index, mask, image))
         if truth is not None:
             found.truth.add(_mask(found, index, truth, image))
         if progress:

@@ -10,11 +10,12 @@ import numpy as np
 from cellab.data.dataset import SPLITS, check_training_masks
 from cellab.data.images import Picture, find_pictures, read_image, read_mask
 from cellab.data.matching import match
+from cellab.data.progress import Progress
+from cellab.data.reservation import Reservation
 from cellab.data.scaling import check_scales, scale_frame, scale_mask, scaled_size
 from cellab.data.splitting import Splitting
 from cellab.data.stretching import LEVELS, Limits, Stretch
-from cellab.data.synthetic import Progress
-from cellab.data.writer import DatasetWriter, check_writable, smallest_type
+from cellab.data.writer import DatasetWriter, smallest_type
 from cellab.errors import DataError
 
 
@@ -105,7 +106,11 @@ def import_folders(
     Raises:
         DataError: whatever is wrong with folders, images, masks, splits or the file to be.
     """
-    check_writable(path, overwrite)
+    with Reservation(path, overwrite) as place:
+        return _import(place, settings, progress)
+
+
+def _import(place: Reservation, settings: Import, progress: Progress | None) -> dict[str, Any]:
     sources = _find(settings)
     survey = _look(sources, progress)
     split = settings.splitting.codes(survey.annotated | (settings.truth is not None))
@@ -113,7 +118,7 @@ def import_folders(
     limits = settings.stretch.limits(survey.histogram, survey.is_16_bit)
     provenance = _provenance(settings, survey, limits)
     with DatasetWriter(
-        path,
+        place,
         {scale: scaled_size(survey.size, scale) for scale in settings.scales},
         len(sources.images),
         mask_type=smallest_type(survey.largest_id if survey.instances else 1),
@@ -121,7 +126,6 @@ def import_folders(
         instances=survey.instances,
         related=settings.related,
         provenance=provenance,
-        overwrite=overwrite,
     ) as writer:
         for index, (image, mask, truth) in enumerate(zip(sources.images, sources.masks, sources.truth, strict=True)):
             frame = settings.stretch.apply(read_image(image)[0], limits)

@@ -1,0 +1,79 @@
+"""Lets signals stop long commands where that is safe, and puts them off where it is not."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a batch system, a terminal that was closed
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked to stop.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(signal.Signals(number).name)
+
+
+@contextmanager
+def noticing_signals() -> Iterator[Callable[[], None]]:
+    """Notes signals that ask to stop, while the block runs; gives what raises `Stopped` once one has come.
+
+    What a handler raises can be lost in the callbacks of compiled libraries, wherever it happens to run; what is noted
+    cannot. A second signal raises `Stopped` at once. Signals that are ignored stay ignored.
+    """
+    noted: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        noted.append(number)
+        if len(noted) > 1:
+            raise Stopped(number)
+
+    def check() -> None:
+        if noted:
+            raise Stopped(noted[0])
+
+    with _handled(note, lambda handler: handler is not signal.SIG_IGN):
+        yield check
+
+
+@contextmanager
+def signals_put_off() -> Iterator[None]:
+    """Runs the handlers of signals that come while the block runs only when it is over.
+
+    An exception that a handler raises inside a callback from HDF5 would crash the process.
+    """
+    late: list[tuple[int, Any]] = []
+    with _handled(lambda number, frame: late.append((number, frame)), callable) as before:
+        try:
+            yield
+        finally:
+            _restore(before)
+            for number, frame in late:
+                before[number](number, frame)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, Any], None], which: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
+    """Handles those signals by `handler` of whose handlers `which` holds; gives these."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # no other thread handles signals
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        before = {number: each for number, each in before.items() if each is not None and which(each)}
+    try:
+        for number in before:
+            signal.signal(number, handler)
+        yield before
+    finally:
+        _restore(before)
+
+
+def _restore(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

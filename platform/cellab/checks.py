@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from cellab import components
+from cellab.crop_checks import CropChecks, does_not_fit
 from cellab.data.dataset import Dataset
 from cellab.errors import CellabError
 
 
-def check_trial(config: dict[str, Any], data: Dataset) -> list[str]:
+def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> list[str]:
     """All that is wrong with a composed trial.
 
     Every component is built once, networks without memory, so that each rejects impossible arguments itself.
@@ -17,6 +18,7 @@ def check_trial(config: dict[str, Any], data: Dataset) -> list[str]:
     Args:
         config: resolved.
         data: the data set that it names.
+        crops: of its training frames, the same for all trials of a study.
 
     Returns:
         One sentence per mistake.
@@ -33,7 +35,10 @@ def check_trial(config: dict[str, Any], data: Dataset) -> list[str]:
             except CellabError as error:
                 mistakes.append(str(error))
     mistakes += _optimiser_mistakes(config, built)
-    mistakes += _size_mistakes(config, data, built)
+    mistakes += _scale_mistakes(config, data) or [
+        *_size_mistakes(config, data, built),
+        *(crops.mistakes(config) if {"prominence_schedule", "data_mix"} <= set(built) else ()),
+    ]
     return mistakes
 
 
@@ -66,17 +71,22 @@ def _optimiser_mistakes(config: dict[str, Any], built: dict[str, Any]) -> Iterat
             yield f"{key}: {error}"
 
 
-def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any]) -> Iterator[str]:
-    scale, gan_scale = config["data"]["scale"], config["data"]["gan_scale"]
-    for key, value in (("data.scale", scale), ("data.gan_scale", gan_scale)):
-        if value not in data.scales:
-            there = ", ".join(f"{each:g}" for each in data.scales)
-            yield f"{key}: {data.path} has no frames at scale {value:g}; it has {there}."
-            return
+def _scale_mistakes(config: dict[str, Any], data: Dataset) -> list[str]:
+    """What the data set does not have."""
+    there = ", ".join(f"{each:g}" for each in data.scales)
+    scales = {f"data.{key}": config["data"][key] for key in ("scale", "gan_scale")}
+    mistakes = [
+        f"{key}: {data.path} has no frames at scale {value:g}; it has {there}."
+        for key, value in scales.items()
+        if value not in data.scales
+    ]
     if config["data"]["labels"] == "truth" and not data.has_truth:
-        yield f"data.labels: {data.path} has no truth to learn from: use given."
-    crop = config["training"]["crop_size"]
-    yield from _fits("training.crop_size", crop, data.size(scale), f"scale {scale:g}")
+        mistakes.append(f"data.labels: {data.path} has no truth to learn from: use given.")
+    return mistakes
+
+
+def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any]) -> Iterator[str]:
+    crop, scale = config["training"]["crop_size"], config["data"]["scale"]
     stride = getattr(built.get("unet"), "stride", 1)
     sizes = {"evaluation.tile": config["evaluation"]["tile"], "training.crop_size": crop}  # often one and the same
     for size, key in {size: key for key, size in sizes.items()}.items():
@@ -88,7 +98,7 @@ def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any])
 
 
 def _near(size: int, stride: int, data: Dataset, scale: float) -> str:
-    largest = min(data.size(scale)) // stride * stride
+    largest = int(data.sizes(scale).min()) // stride * stride
     if not largest:
         return "no crop of the frames is: choose fewer blocks."
     return f"{min(largest, max(stride, round(size / stride) * stride))} is."
@@ -96,7 +106,8 @@ def _near(size: int, stride: int, data: Dataset, scale: float) -> str:
 
 def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -> Iterator[str]:
     scale, gan_scale = config["data"]["scale"], config["data"]["gan_scale"]
-    yield from _fits("generator.size", size, data.size(gan_scale), f"scale {gan_scale:g}")
+    if misfit := does_not_fit("generator.size", size, data, gan_scale):
+        yield misfit
     if config["discriminator"].get("size", size) != size:
         yield f"discriminator.size: {config['discriminator']['size']} is not generator.size, {size}."
     wanted = crop * gan_scale / scale
@@ -108,8 +119,3 @@ def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -
             f"generator.size: {size} pixels at scale {gan_scale:g} do not show what a crop of {crop} at scale "
             f"{scale:g} shows: set {', or '.join(remedies)}."
         )
-
-
-def _fits(key: str, size: int, frame: tuple[int, int], where: str) -> Iterator[str]:
-    if size > min(frame):
-        yield f"{key}: {size} is larger than the frames, which are {frame[0]} x {frame[1]} at {where}."

@@ -7,6 +7,7 @@ from typing import Any
 from cellab.ablation import Ablation
 from cellab.checks import check_trial
 from cellab.compose import compose_trial
+from cellab.crop_checks import CropChecks
 from cellab.data.dataset import Dataset, check_trainable
 from cellab.designs import Arm
 from cellab.errors import CellabError, ConfigError, DataError
@@ -84,9 +85,11 @@ def build_study(name: str, ablation: Ablation) -> Study:
     data_path = _the_data(configs)
     try:
         with Dataset.open(data_path) as data:
-            check_trainable(data)
+            for scale in {config["data"]["scale"]: None for config in configs.values()}:
+                check_trainable(data, scale if scale in data.scales else None)
+            crops = CropChecks(data)
             for arm_name, config in configs.items():
-                mistakes[arm_name] += check_trial(config, data)
+                mistakes[arm_name] += check_trial(config, data, crops)
             digest, has_truth = data.digest, data.has_truth
     except DataError as error:
         if any(mistakes.values()):

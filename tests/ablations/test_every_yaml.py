@@ -67,6 +67,7 @@ def test_every_component_runs_in_a_lineage(phantom, shared_store, kind, name):
 def test_every_scale_suits_its_data(tmp_path, scale):
     """Sizes of crops, networks and GANs of a preset fit one another; the paper's need its scales of large frames."""
     from cellab.checks import check_trial
+    from cellab.crop_checks import CropChecks
     from cellab.data.dataset import Dataset
     from cellab.data.synthetic import Phantom, synthesise
 
@@ -75,7 +76,7 @@ def test_every_scale_suits_its_data(tmp_path, scale):
     path = tmp_path / "data.h5"
     synthesise(path, Phantom(n_frames=6, size=size, scales=scales))
     with Dataset.open(path) as data:
-        assert check_trial(compose_trial([f"data.path={path}", f"scale={scale}"]), data) == []
+        assert check_trial(compose_trial([f"data.path={path}", f"scale={scale}"]), data, CropChecks(data)) == []
 
 
 def test_arms_of_gan_regulariser_differ_in_loss_and_regulariser_alone():

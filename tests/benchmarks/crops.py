@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from cellab import components
 from cellab.training.crops import warp
+from cellab.training.planes import Planes
 
 CROP, BATCH, REPEATS = 64, 16, 15
 
@@ -49,7 +50,8 @@ def main() -> None:
         planes = torch.randint(0, 256, (20, 2, side, side), dtype=torch.uint8, generator=stream)
         inner = torch.randint(CROP, side - 2 * CROP, (BATCH, 2), generator=stream)
         places = torch.cat([torch.randint(0, 20, (BATCH, 1), generator=stream), inner], dim=1)
-        ours = lambda p=planes, q=places: warp(p, q, linear, CROP)  # noqa: E731
+        flat = Planes.of_images(planes)
+        ours = lambda p=flat, q=places: warp(p, q, linear, CROP)  # noqa: E731
         theirs = lambda p=planes, q=places: whole_frame(p, q, linear)  # noqa: E731
         torch.testing.assert_close(ours(), theirs(), atol=0.05, rtol=0)
         a, b = median_seconds(ours), median_seconds(theirs)

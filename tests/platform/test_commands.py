@@ -232,7 +232,7 @@ def test_train_one_lineage(cellab, phantom, tmp_path):
         (["gan_loss", "gan_loss=ns"], ["gan_loss is a factor"]),
         (
             ["gan_loss", "training.crop_size=128", "generator.size=64"],
-            ["128 is larger than the frames, which are 96 x 96"],
+            ["128 is larger than the frames, which are 96 × 96 at scale 1: at most 96 fits all"],
         ),
         (["gan_loss", "training.crop_size=40"], ["training.crop_size: 40 is not divisible", "stride of 16"]),
         (

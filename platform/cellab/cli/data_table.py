@@ -22,7 +22,7 @@ def _facts(summary: dict[str, Any]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     provenance = summary["provenance"]
-    sizes = ", ".join(f"{scale}: {height} × {width}" for scale, (height, width) in summary["scales"].items())
+    sizes = ", ".join(f"{scale}: {size}" for scale, size in summary["sizes"].items())
     table.add_row("file", summary["path"])
     table.add_row("frames", f"{summary['frames']}, {'consecutive' if summary['related'] else 'unrelated'}")
     table.add_row("scales", sizes)

@@ -4,12 +4,14 @@
 /split                   (N,) uint8, an index into SPLITS
 /annotated               (N,) bool: whether the frame has a mask at all
 /names                   (N,) UTF-8
-/scales/<scale>/frames   (N, H, W) uint8
+/scales/<scale>/sizes    (N, 2) int32: each frame's height and width
+/scales/<scale>/frames   (N, H, W) uint8, H and W of the largest; of each frame what lies within its size counts
 /scales/<scale>/masks    (N, H, W) uint8, uint16 or uint32; 0 is background
 /scales/<scale>/truth    likewise, where complete masks are known
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +24,7 @@ from cellab.errors import DataError, reason
 from cellab.locking import CANNOT_LOCK
 
 FORMAT = "cellab-dataset"
-VERSION = 1
+VERSION = 2  # 1 had no sizes
 SPLITS = ("train", "validation", "test", "unused")
 TRAIN, VALIDATION, TEST, UNUSED = range(4)
 ARRAYS = ("frames", "masks", "truth")
@@ -60,6 +62,9 @@ class Dataset:
         self.names: list[str] = list(file["names"].asstr()[:])
         self.split: np.ndarray = file["split"][:]
         self.annotated: np.ndarray = file["annotated"][:].astype(bool)
+        self._sizes: dict[float, np.ndarray] = {
+            scale: file[f"{scale_group(scale)}/sizes"][:].astype(np.int64) for scale in self.scales
+        }
         self.has_truth = "truth" in file[scale_group(self.scales[0])]
 
     @classmethod
@@ -67,8 +72,8 @@ class Dataset:
         """Opens a data set.
 
         Raises:
-            DataError: there is no such file, it cannot be read now, or it is not HDF5, damaged, no data set of cellab's or
-                of another version.
+            DataError: there is no such file, or it is locked, not HDF5, damaged, no data set of cellab's or of another
+                version.
         """
         path = Path(path)
         _check_is_file(path)
@@ -99,53 +104,59 @@ class Dataset:
         """How many frames there are, unused ones included."""
         return len(self.split)
 
-    def size(self, scale: float) -> tuple[int, int]:
-        """Height and width in pixels of the frames at a scale.
+    def sizes(self, scale: float) -> np.ndarray:
+        """Height and width in pixels of each frame at a scale, (N, 2) int64.
 
         Raises:
             DataError: there is no such scale.
         """
-        _, height, width = self._array(scale, "frames").shape
-        return height, width
+        self._array(scale, "sizes")
+        return self._sizes[scale]
+
+    @property
+    def mask_type(self) -> np.dtype:
+        """The type of masks and truth as they are stored: uint8, uint16 or uint32."""
+        stored: np.dtype = self._array(self.scales[0], "masks").dtype
+        return stored
 
     def indices(self, split: str) -> np.ndarray:
         """The frame numbers of a split, ascending."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
-    def frames(self, scale: float, indices: np.ndarray) -> np.ndarray:
+    def frames(self, scale: float, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Frames.
 
         Args:
             scale: one of `scales`.
-            indices: (n,) frame numbers, in any order.
+            indices: frame numbers, in any order.
 
         Returns:
-            (n, H, W) uint8.
+            One (H, W) uint8 a frame, each of its own size.
 
         Raises:
             DataError: there is no such scale, or the file is damaged.
         """
-        return self._read(self._array(scale, "frames"), indices)
+        return self._read(scale, "frames", indices)
 
-    def masks(self, scale: float, indices: np.ndarray) -> np.ndarray:
-        """Given masks as 0 and 1, (n, H, W) uint8; all 0 where a frame has none. Otherwise as `frames`."""
-        return (self.instances_of(scale, indices) > 0).astype(np.uint8)
+    def masks(self, scale: float, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Given masks as 0 and 1, (H, W) uint8; all 0 where a frame has none. Otherwise as `frames`."""
+        return [(mask > 0).astype(np.uint8) for mask in self.instances_of(scale, indices)]
 
-    def truth(self, scale: float, indices: np.ndarray) -> np.ndarray:
-        """Complete masks as 0 and 1, (n, H, W) uint8. Otherwise as `frames`.
+    def truth(self, scale: float, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Complete masks as 0 and 1, (H, W) uint8. Otherwise as `frames`.
 
         Raises:
             DataError: likewise, or the data set has no truth.
         """
-        return (self.instances_of(scale, indices, truth=True) > 0).astype(np.uint8)
+        return [(mask > 0).astype(np.uint8) for mask in self.instances_of(scale, indices, truth=True)]
 
-    def instances_of(self, scale: float, indices: np.ndarray, truth: bool = False) -> np.ndarray:
+    def instances_of(self, scale: float, indices: Sequence[int] | np.ndarray, truth: bool = False) -> list[np.ndarray]:
         """Given or complete masks as they are stored: ids where `instances`, else 0 and 1.
 
         Returns:
-            (n, H, W) uint8, uint16 or uint32.
+            One (H, W) a frame, uint8, uint16 or uint32.
         """
-        return self._read(self._array(scale, "truth" if truth else "masks"), indices)
+        return self._read(scale, "truth" if truth else "masks", indices)
 
     def content_digest(self, progress: Progress | None = None) -> str:
         """The digest of what is in the file now; differs from `digest` if somebody changed the file.
@@ -159,7 +170,7 @@ class Dataset:
                 for index in range(self.n_frames):
                     if progress:
                         progress(f"verifying {name} at scale {scale:g}", index, self.n_frames)
-                    (frame,) = self._read(self._array(scale, name), np.array([index]))
+                    (frame,) = self._read(scale, name, [index])
                     content.update(f"{scale_group(scale)}/{name}", frame)
         return content.hexdigest(
             names=self.names,
@@ -178,19 +189,12 @@ class Dataset:
             raise DataError(f"{self.path} has no {name}: import with --truth, or hide objects, to have complete masks.")
         return self._file[group][name]
 
-    def _read(self, array: Any, indices: np.ndarray) -> np.ndarray:
-        """Reads frame by run of consecutive frames: HDF5's own scattered selection is far slower."""
-        indices = np.asarray(indices, dtype=np.int64)
-        content = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)
-        cuts = np.flatnonzero(np.diff(indices) != 1) + 1
-        start = 0
+    def _read(self, scale: float, name: str, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        array, sizes = self._array(scale, name), self.sizes(scale)
         try:
-            for run in np.split(indices, cuts) if len(indices) else ():
-                content[start : start + len(run)] = array[run[0] : run[-1] + 1]
-                start += len(run)
+            return [array[i, : sizes[i, 0], : sizes[i, 1]] for i in np.asarray(indices, np.int64).tolist()]
         except (OSError, RuntimeError) as error:
             raise DataError(f"{self.path} is damaged in {array.name} ({error}): make or copy it again.") from error
-        return content
 
 
 def _check_is_file(path: Path) -> None:
@@ -220,7 +224,7 @@ def _open_hdf5(path: Path) -> h5py.File:
     except OSError as error:
         if isinstance(error, BlockingIOError):
             raise DataError(
-                f"{path} is locked, since another program has it open to write: close it there, or wait until that ends."
+                f"{path} is locked, since another program has it open to write: close it there, or wait for its end."
             ) from error
         if "already open for write" in str(error):
             raise DataError(
@@ -266,39 +270,56 @@ def _check_shapes(file: h5py.File) -> None:
         raise ValueError(f"split has codes above {len(SPLITS) - 1}")
     if not len(file["scales"]):
         raise ValueError("it has no scale")
-    wanted = {"frames", "masks"} | ({"truth"} & set().union(*map(set, file["scales"].values())))
+    wanted = {"sizes", "frames", "masks"} | ({"truth"} & set().union(*map(set, file["scales"].values())))
     for group in file["scales"].values():
         if lacking := sorted(wanted - set(group)):
             raise ValueError(f"{group.name} has no {' and no '.join(lacking)}")
-        shapes = {name: group[name].shape for name in wanted}
+        shapes = {name: group[name].shape for name in wanted - {"sizes"}}
         if len(set(shapes.values())) > 1 or len(shapes["frames"]) != 3:
             raise ValueError(f"{group.name} holds arrays of shapes {shapes}")
+        sizes = group["sizes"][:]
+        if sizes.shape != (len(group["frames"]), 2) or (sizes < 1).any() or (sizes > shapes["frames"][1:]).any():
+            raise ValueError(f"{group.name} holds sizes that its frames do not have")
     lengths = {name: len(file[name]) for name in ("annotated", "names")}
     lengths |= {group.name: len(group["frames"]) for group in file["scales"].values()}
     if wrong := {name: length for name, length in lengths.items() if length != count}:
         raise ValueError(f"split has {count} frames, other parts have {wrong}")
 
 
-def check_trainable(dataset: Dataset) -> None:
-    """Checks that there is something to train on and something to rank by.
+def check_trainable(dataset: Dataset, scale: float | None = None) -> None:
+    """Checks that there is something to train on, and in every split something to score against.
+
+    Args:
+        dataset: the data set.
+        scale: of it that will be used; None: the largest.
 
     Raises:
         DataError: no training frame, no validation frame (with a mask or truth), no training frame with a mask, or
-            masks of training or of validation that are all zeros; all that applies in one message.
+            masks of a split that are all zeros; all that applies in one message.
     """
-    scale, has_truth = dataset.scales[0], dataset.has_truth
-    marked = np.zeros(dataset.n_frames, bool)
-    for split, read in ((TRAIN, dataset.masks), (VALIDATION, dataset.truth if has_truth else dataset.masks)):
-        for index in np.flatnonzero(dataset.split == split):
-            marked[index] = read(scale, np.array([index])).any()
-            if marked[index]:
-                break  # one is enough
+    scale = dataset.scales[0] if scale is None else scale
+    marked, has_truth = _marked(dataset, scale, truth=False), dataset.has_truth
     check_training_masks(str(dataset.path), dataset.split, dataset.annotated, marked, has_truth)
-    if not marked[dataset.split == VALIDATION].any():
-        raise DataError(
-            f"{dataset.path}: the validation {'truth is' if has_truth else 'masks are'} all zeros, and validation "
-            f"ranks: choose other frames for it, or check the masks."
-        )
+    known = _marked(dataset, scale, truth=True) if has_truth else marked
+    for split in (VALIDATION, TEST):
+        of_split = (dataset.split == split) & (has_truth | dataset.annotated)
+        if of_split.any() and not known[of_split].any():
+            raise DataError(
+                f"{dataset.path}: the {SPLITS[split]} {'truth is' if has_truth else 'masks are'} all zeros at scale "
+                f"{scale:g}, and there is nothing to score by: choose other frames for it, or check the masks."
+            )
+
+
+def _marked(dataset: Dataset, scale: float, truth: bool) -> np.ndarray:
+    """(N,) bool: the first frame of each split whose mask, or truth, has a pixel that is not 0: one is enough."""
+    read = dataset.truth if truth else dataset.masks
+    marked = np.zeros(dataset.n_frames, bool)
+    for split in (TRAIN, VALIDATION, TEST):
+        for index in np.flatnonzero(dataset.split == split).tolist():
+            marked[index] = read(scale, [index])[0].any()
+            if marked[index]:
+                break
+    return marked
 
 
 def check_training_masks(

@@ -25,8 +25,9 @@ class ContentDigest:
             frame: (H, W), unsigned integers.
         """
         little_endian = np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
-        self._arrays.setdefault(array, hashlib.sha256()).update(little_endian)
-        self._types[array] = f"{frame.dtype.name} {frame.shape}"
+        self._arrays.setdefault(array, hashlib.sha256()).update(str(frame.shape).encode())
+        self._arrays[array].update(little_endian)
+        self._types[array] = frame.dtype.name
 
     def hexdigest(
         self, *, names: list[str], split: np.ndarray, annotated: np.ndarray, related: bool, instances: bool

@@ -10,7 +10,7 @@ from cellab.data.dataset import SPLITS, TRAIN, UNUSED, Dataset, check_training_m
 from cellab.data.objects import Objects, find_objects, labels
 from cellab.data.progress import Progress
 from cellab.data.reservation import Reservation
-from cellab.data.scaling import area_average
+from cellab.data.scaling import area_average, largest
 from cellab.data.writer import DatasetWriter
 from cellab.errors import DataError
 
@@ -112,22 +112,21 @@ def _copy(
 ) -> None:
     with DatasetWriter(
         place,
-        {scale: data.size(scale) for scale in data.scales},
+        {scale: largest(data.sizes(scale)) for scale in data.scales},
         data.n_frames,
-        mask_type=data.instances_of(data.scales[0], np.array([], int)).dtype,
+        mask_type=data.mask_type,
         has_truth=True,
         instances=data.instances,
         related=data.related,
         provenance=provenance,
     ) as writer:
         for index in range(data.n_frames):
-            one = np.array([index])
-            given = {scale: data.instances_of(scale, one)[0] for scale in data.scales}
-            truth = {scale: data.instances_of(scale, one, truth=data.has_truth)[0] for scale in data.scales}
+            given = {scale: data.instances_of(scale, [index])[0] for scale in data.scales}
+            truth = {scale: data.instances_of(scale, [index], truth=data.has_truth)[0] for scale in data.scales}
             masks = given
             if index in objects.of_label:
                 masks = _without(given, is_hidden, objects.of_label[index], data)
-            frames = {scale: data.frames(scale, one)[0] for scale in data.scales}
+            frames = {scale: data.frames(scale, [index])[0] for scale in data.scales}
             annotated = bool(data.annotated[index])
             writer.append(data.names[index], SPLITS[split[index]], frames, masks, truth, annotated=annotated)
             if progress:

@@ -11,7 +11,7 @@ from cellab.data.dataset import SPLITS, check_training_masks
 from cellab.data.images import Picture, find_pictures, read_image, read_mask
 from cellab.data.matching import match
 from cellab.data.progress import Progress
-from cellab.data.reservation import Reservation
+from cellab.data.reservation import Reservation, check_writable
 from cellab.data.scaling import check_scales, scale_frame, scale_mask, scaled_size
 from cellab.data.splitting import Splitting
 from cellab.data.stretching import LEVELS, Limits, Stretch
@@ -106,12 +106,13 @@ def import_folders(
     Raises:
         DataError: whatever is wrong with folders, images, masks, splits or the file to be.
     """
+    check_writable(path, overwrite)
+    sources = _find(settings)  # before there is a partial file, which may be in a folder of images
     with Reservation(path, overwrite) as place:
-        return _import(place, settings, progress)
+        return _import(place, sources, settings, progress)
 
 
-def _import(place: Reservation, settings: Import, progress: Progress | None) -> dict[str, Any]:
-    sources = _find(settings)
+def _import(place: Reservation, sources: Sources, settings: Import, progress: Progress | None) -> dict[str, Any]:
     survey = _look(sources, progress)
     split = settings.splitting.codes(survey.annotated | (settings.truth is not None))
     check_training_masks(str(settings.masks), split, survey.annotated, survey.marked, settings.truth is not None)

@@ -51,7 +51,7 @@ def find_objects(
 
     In unrelated frames every part of a mask is an object. In related ones parts with the same id belong together, over
     frames without a mask and frames that are not among `indices` too; without ids, those of consecutive frames that
-    overlap, and any other frame between them ends all objects.
+    overlap, and any other frame between them, or a change of size, ends all objects.
 
     Args:
         dataset: the data set; its largest scale counts.
@@ -72,7 +72,7 @@ def find_objects(
         first_part[index] = parts.add(len(sizes[-1]))
         if not dataset.related:
             continue
-        if index - 1 not in first_part:
+        if index - 1 not in first_part or (before is not None and before.shape != numbered.shape):
             before = None
         if dataset.instances:
             for i, label in enumerate(np.unique(mask[mask > 0]).tolist()):
@@ -86,16 +86,14 @@ def find_objects(
     return _collect(parts, first_part, sizes)
 
 
-def count_objects(
-    dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None
-) -> int:
+def count_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None) -> int:
     """How many objects there are; see `find_objects`."""
     return find_objects(dataset, indices, truth, progress).count
 
 
 def _masks(dataset: Dataset, indices: np.ndarray, truth: bool) -> Iterator[tuple[int, np.ndarray]]:
     for index in indices.tolist():
-        yield index, dataset.instances_of(dataset.scales[0], np.array([index]), truth=truth)[0]
+        yield index, dataset.instances_of(dataset.scales[0], [index], truth=truth)[0]
 
 
 def _collect(parts: "_Forest", first_part: dict[int, int], sizes: list[np.ndarray]) -> Objects:

@@ -32,17 +32,16 @@ class Reservation:
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
-        path = Path(path)
         self.overwrite = overwrite
+        self.path = check_writable(Path(path), overwrite)
         try:
-            self.path = _checked(path, overwrite)
             self.partial = _partial(self.path)
             self._claim = Claim(self.partial)
         except TakenError:
             raise DataError(
                 f"{path} is being written by another command: wait until that has ended, or name another file."
             ) from None
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        except OSError as error:
             raise DataError(f"{path} cannot be written: {reason(error)}.") from error
         self.descriptor = self._claim.descriptor
 
@@ -84,19 +83,29 @@ class Reservation:
         self.release()
 
 
-def _checked(path: Path, overwrite: bool) -> Path:
-    """The file to be; not a link."""
-    if path.is_symlink() and not path.exists():
-        raise DataError(f"{path} is a link to {path.readlink()}, which is not there: remove it, or name another file.")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: name a file in it, e.g. {path / 'cells.h5'}.")
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path} is a device or a pipe: a data set is a file, e.g. cells.h5.")
-    if path.exists() and not overwrite:
-        raise DataError(f"{path} is there already: name another file, or replace it with --force.")
-    if not path.parent.is_dir():
-        raise DataError(f"there is no folder {path.parent}: make it, or write {path.name} elsewhere.")
-    return path.resolve() if path.is_symlink() else path
+def check_writable(path: Path, overwrite: bool) -> Path:
+    """Checks that a file may come to be, and makes nothing.
+
+    Returns:
+        The file to be; not a link.
+
+    Raises:
+        DataError: it is there and may not be replaced, or is no file, or its folder is not there.
+    """
+    try:
+        if path.is_symlink() and not path.exists():
+            raise DataError(f"{path} is a link to {path.readlink()}, which is not there: name another file.")
+        if path.is_dir():
+            raise DataError(f"{path} is a folder: name a file in it, e.g. {path / 'cells.h5'}.")
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is a device or a pipe: a data set is a file, e.g. cells.h5.")
+        if path.exists() and not overwrite:
+            raise DataError(f"{path} is there already: name another file, or replace it with --force.")
+        if not path.parent.is_dir():
+            raise DataError(f"there is no folder {path.parent}: make it, or write {path.name} elsewhere.")
+        return path.resolve() if path.is_symlink() else path
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {reason(error)}.") from error
 
 
 def _partial(path: Path) -> Path:

@@ -17,6 +17,20 @@ def scaled_size(size: Size, scale: float) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def largest(sizes: np.ndarray) -> Size:
+    """The height and the width that hold frames of all of the sizes (N, 2)."""
+    height, width = sizes.max(axis=0).tolist()
+    return height, width
+
+
+def sizes_in_words(sizes: np.ndarray) -> str:
+    """Sizes (N, 2) for people: ``"96 × 128"``, or from the smallest to the largest by area."""
+    by_area = np.unique(sizes, axis=0)
+    by_area = by_area[np.argsort(by_area.prod(axis=1), kind="stable")]
+    ends = by_area[[0, -1]] if len(by_area) > 1 else by_area
+    return " to ".join(f"{height} × {width}" for height, width in ends.tolist())
+
+
 def check_scales(scales: Sequence[float]) -> None:
     """Checks the scales of a data set to be.
 

@@ -4,7 +4,7 @@ import os
 
 
 class Storage:
-    """What h5py takes for a file object; HDF5 crashes the process where it cannot write what it must, as on a full disk.
+    """What h5py takes for a file object: HDF5 crashes the process where it cannot write what is left when it closes.
 
     After the first trouble nothing more is written; what HDF5 gives then, so as to close, is kept in memory.
 

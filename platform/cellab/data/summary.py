@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.objects import count_objects
 from cellab.data.progress import Progress
+from cellab.data.scaling import largest, sizes_in_words
 from cellab.data.splitting import runs
 
 
@@ -19,7 +18,8 @@ def summarise(dataset: Dataset, progress: Progress | None = None) -> dict[str, A
 
     Returns:
         Shares are of pixels at the largest scale; ``hidden`` is the share of the truth's pixels that the given masks
-        (all 0 where a frame has none) miss; ``objects`` counts those of the given masks, ``objects_truth`` the truth's.
+        (all 0 where a frame has none) miss; ``scales`` maps each to height and width of the largest frame; ``objects``
+        counts those of the given masks, ``objects_truth`` the truth's.
     """
     return {
         "path": str(dataset.path),
@@ -28,7 +28,8 @@ def summarise(dataset: Dataset, progress: Progress | None = None) -> dict[str, A
         "related": dataset.related,
         "instances": dataset.instances,
         "has_truth": dataset.has_truth,
-        "scales": {f"{scale:g}": list(dataset.size(scale)) for scale in dataset.scales},
+        "scales": {f"{scale:g}": list(largest(dataset.sizes(scale))) for scale in dataset.scales},
+        "sizes": {f"{scale:g}": sizes_in_words(dataset.sizes(scale)) for scale in dataset.scales},
         "splits": {name: _summarise_split(dataset, name, progress) for name in SPLITS},
         "provenance": dataset.provenance,
     }
@@ -40,12 +41,11 @@ def _summarise_split(dataset: Dataset, split: str, progress: Progress | None) ->
     for done, index in enumerate(indices):
         if progress:
             progress(f"{split} masks", done, len(indices))
-        one = np.array([index])
-        mask = dataset.masks(scale, one)
+        (mask,) = dataset.masks(scale, [index])
         given += int(mask.sum())
         pixels += mask.size
         if dataset.has_truth:
-            truth = dataset.truth(scale, one)
+            (truth,) = dataset.truth(scale, [index])
             true += int(truth.sum())
             missed += int((truth & ~mask & 1).sum())
     annotated = int(dataset.annotated[indices].sum())

@@ -30,7 +30,7 @@ class DatasetWriter:
 
     Args:
         path: the file to be, or its reservation.
-        sizes: height and width at each scale.
+        sizes: height and width at each scale, of the largest frame.
         n_frames: how many frames there will be.
         mask_type: of masks and truth: uint8, uint16 or uint32.
         has_truth: whether there are complete masks.
@@ -65,6 +65,7 @@ class DatasetWriter:
         self.names: list[str] = []
         self.split = np.zeros(n_frames, np.uint8)
         self.annotated = np.zeros(n_frames, bool)
+        self.sizes: dict[float, np.ndarray] = {}
         self.digest = ""
         self._content = ContentDigest()
         self._storage = Storage(self.reservation.descriptor)
@@ -91,6 +92,7 @@ class DatasetWriter:
 
     def _create(self, scale: float, size: tuple[int, int], n_frames: int, mask_type: np.dtype) -> None:
         group = self._file.create_group(scale_group(scale))
+        self.sizes[scale] = np.tile(np.array(size, np.int32), (n_frames, 1))
         for name in self.arrays:
             group.create_dataset(
                 name,
@@ -134,9 +136,12 @@ class DatasetWriter:
         for scale, image in pyramid.items():
             where = f"{scale_group(scale)}/{array}"
             stored = self._file[where]
-            assert image.shape == stored.shape[1:], (where, image.shape, stored.shape)
+            height, width = image.shape
+            assert height <= stored.shape[1], (where, image.shape, stored.shape)
+            assert width <= stored.shape[2], (where, image.shape, stored.shape)
             typed = image.astype(stored.dtype, copy=False)
-            stored[index] = typed
+            stored[index, :height, :width] = typed
+            self.sizes[scale][index] = height, width
             self._content.update(where, typed)
 
     def finish(self) -> str:
@@ -154,6 +159,8 @@ class DatasetWriter:
         with self._writing():
             for name, values in said.items():
                 self._file.create_dataset(name, data=values, dtype=h5py.string_dtype() if name == "names" else None)
+            for scale, sizes in self.sizes.items():
+                self._file.create_dataset(f"{scale_group(scale)}/sizes", data=sizes)
             self._file.attrs.update({**attributes, "related": self.related, "instances": self.instances})
             self._file.close()
         try:

@@ -77,9 +77,8 @@ def _spread(indices: np.ndarray, count: int) -> np.ndarray:
 
 def _frames(data: Dataset, scale: float, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray, Mask, Mask | None]]:
     for index in indices.tolist():
-        one = np.array([index])
-        truth = data.truth(scale, one)[0].astype(bool) if data.has_truth else None
-        yield index, data.frames(scale, one)[0], data.masks(scale, one)[0].astype(bool), truth
+        truth = data.truth(scale, [index])[0].astype(bool) if data.has_truth else None
+        yield index, data.frames(scale, [index])[0], data.masks(scale, [index])[0].astype(bool), truth
 
 
 class _Tally:

@@ -5,6 +5,7 @@ from a summed-area table, so that a rejected candidate costs nothing. The accept
 rotation, scale, shear and flips are one linear map of output to input coordinates, sampled bilinearly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cellab.errors import CellabError
+from cellab.training.planes import Planes
+from cellab.training.prominence import SummedAreas
 
 
 class Augmentation(Protocol):
@@ -54,9 +57,9 @@ class CropSource:
     """Frames and masks on the device, and crops from them.
 
     Args:
-        frames: (N, H, W) uint8.
-        masks: (N, H, W) uint8, 0 or 1; None: prominence is not asked for.
-        truths: (N, H, W) uint8, 0 or 1, or None.
+        frames: N of (H, W) uint8, of any sizes from the crops' up.
+        masks: likewise, 0 or 1; None: prominence is not asked for.
+        truths: likewise, 0 or 1, or None.
         crop_size: S, in pixels.
         augmentation: linear maps and appearance.
         device: where frames live and crops come out.
@@ -66,20 +69,20 @@ class CropSource:
 
     def __init__(
         self,
-        frames: np.ndarray,
-        masks: np.ndarray | None,
+        frames: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray] | None,
         crop_size: int,
         augmentation: Augmentation,
         device: torch.device,
         *,
         annotated: np.ndarray | None = None,
-        truths: np.ndarray | None = None,
+        truths: Sequence[np.ndarray] | None = None,
         max_tries: int = 10_000,
     ) -> None:
-        planes = [frames] + [plane for plane in (masks, truths) if plane is not None]
         self.has_truth = truths is not None
-        self.planes = torch.from_numpy(np.stack(planes, axis=1)).to(device)  # (N, 1..3, H, W) uint8
-        self.sums = None if masks is None else _summed_area(masks)
+        self.planes = Planes.of_frames([channel for channel in (frames, masks, truths) if channel is not None], device)
+        self.sums = None if masks is None else SummedAreas(masks)
+        self.spans = torch.tensor([frame.shape for frame in frames]) - crop_size + 1  # (N, 2): places along each axis
         self.all = torch.arange(len(frames))
         self.is_annotated = (
             torch.ones(len(frames), dtype=torch.bool) if annotated is None else torch.from_numpy(annotated)
@@ -122,7 +125,8 @@ class CropSource:
             if tried >= self.max_tries * count:
                 raise CellabError(
                     f"{tried} crops of {self.crop_size} x {self.crop_size} were tried for {count} whose prominence "
-                    f"(mean of the mask) reaches {threshold:g}, and {found} found: lower prominence_schedule."
+                    f"(mean of the mask) reaches {threshold:g}, and {found} found: lower "
+                    "prominence_schedule.labelled (for pseudo-labels prominence_schedule.pseudo_labels)."
                 )
             candidates = self._candidates(chunk, generator, among)
             passed = (self._prominence(candidates) >= threshold).nonzero()[:, 0][: count - found]
@@ -133,40 +137,23 @@ class CropSource:
             chunk = min(4 * chunk, 4096)
         return torch.cat(accepted), tried
 
-    def _candidates(self, count: int, generator: torch.Generator, among: Tensor) -> Tensor:
-        _, _, height, width = self.planes.shape
-        spans = (len(among), height - self.crop_size + 1, width - self.crop_size + 1)
-        frame, top, left = (torch.randint(span, (count,), generator=generator) for span in spans)
-        return torch.stack([among[frame], top, left], dim=1)
+    def _candidates(self, chunk: int, generator: torch.Generator, among: Tensor) -> Tensor:
+        """Places: each frame as often as any other, and within a frame each as often as any other."""
+        where = torch.rand(chunk, 3, generator=generator, dtype=torch.float64)
+        frame = among[(where[:, 0] * len(among)).long()]
+        return torch.cat([frame[:, None], (where[:, 1:] * self.spans[frame]).long()], dim=1)
 
     def _prominence(self, candidates: Tensor) -> Tensor:
         if self.sums is None:
             return torch.ones(len(candidates))
-        frame, top, left = candidates.unbind(1)
-        bottom, right = top + self.crop_size, left + self.crop_size
-        total = (
-            self.sums[frame, bottom, right]
-            - self.sums[frame, top, right]
-            - self.sums[frame, bottom, left]
-            + self.sums[frame, top, left]
-        )
-        return total.double() / self.crop_size**2
+        return self.sums.prominence(candidates, self.crop_size)
 
 
-def _summed_area(masks: np.ndarray) -> Tensor:
-    """(N, H + 1, W + 1) int32 on the CPU: the number of mask pixels above and to the left."""
-    count, height, width = masks.shape
-    sums = np.zeros((count, height + 1, width + 1), np.int32)
-    np.cumsum(masks, axis=1, dtype=np.int32, out=sums[:, 1:, 1:])
-    np.cumsum(sums[:, 1:, 1:], axis=2, out=sums[:, 1:, 1:])
-    return torch.from_numpy(sums)
-
-
-def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int, displacement: Tensor | None = None) -> Tensor:
+def warp(planes: Planes, places: Tensor, linear: Tensor, size: int, displacement: Tensor | None = None) -> Tensor:
     """Cuts squares and warps them about their centres, sampling bilinearly once, mirrored beyond the border.
 
     Args:
-        planes: (N, C, H, W), any dtype, on the device.
+        planes: N frames of C channels.
         places: (B, 3) integer, on the CPU: frame, top and left of each square.
         linear: (B, 2, 2) float, on the CPU: output offset from the centre (x, y) to input offset.
         size: the squares' side S, in pixels.
@@ -175,7 +162,7 @@ def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int, displacement
     Returns:
         (B, C, S, S) float, in the planes' units.
     """
-    device = planes.device
+    device = planes.pixels.device
     reach = float(linear.abs().sum(2).max()) * size / 2  # farthest input offset that any output pixel needs
     if displacement is not None:
         reach += float(displacement.abs().max())
@@ -185,9 +172,9 @@ def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int, displacement
 
     frame, top, left = places.to(device).unbind(1)
     offsets = torch.arange(patch, device=device) - margin
-    rows = _mirror(top[:, None] + offsets, planes.shape[2])
-    columns = _mirror(left[:, None] + offsets, planes.shape[3])
-    patches = planes[frame[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).float()
+    rows = _mirror(top[:, None] + offsets, planes.heights[frame][:, None])
+    columns = _mirror(left[:, None] + offsets, planes.widths[frame][:, None])
+    patches = planes.cut(frame, rows, columns).float()
 
     # align_corners=False: normalised coordinate 1 is half a patch from the centre
     theta = torch.cat([linear * (size / patch), torch.zeros(len(linear), 2, 1)], dim=2).to(device)
@@ -197,10 +184,8 @@ def warp(planes: Tensor, places: Tensor, linear: Tensor, size: int, displacement
     return F.grid_sample(patches, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _mirror(index: Tensor, length: int) -> Tensor:
-    """Reflects indices beyond [0, length) at the borders, the border pixel not repeated."""
-    if length == 1:
-        return torch.zeros_like(index)
-    period = 2 * (length - 1)
+def _mirror(index: Tensor, length: Tensor) -> Tensor:
+    """Reflects indices (B, S) beyond [0, length) at the borders, the border pixel not repeated; length (B, 1)."""
+    period = (2 * (length - 1)).clamp(min=1)  # a single pixel is all there is to reflect
     index = index.remainder(period)
     return torch.where(index < length, index, period - index)

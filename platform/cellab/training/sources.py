@@ -14,6 +14,7 @@ from cellab.settings import PseudoLabels, Training
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, warp
 from cellab.training.networks import GENERATOR, load_network
+from cellab.training.planes import Planes
 from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, concatenate
 
 Sources = dict[str, PseudoLabelSource]
@@ -119,7 +120,9 @@ def _generated(
         linear = crops.augmentation.linear(count, stream)
         displacement = crops.augmentation.displacement(count, size, stream)
         places = torch.stack([torch.arange(count), torch.zeros(count), torch.zeros(count)], dim=1).long()
-        images = crops.augmentation.appearance(warp(images, places, linear, size, displacement), stream)
+        images = crops.augmentation.appearance(
+            warp(Planes.of_images(images), places, linear, size, displacement), stream
+        )
         return Crops(images, torch.zeros_like(images), tried=count)
 
     return propose

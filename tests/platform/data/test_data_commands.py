@@ -52,7 +52,7 @@ def test_from_folders_to_a_description(tmp_path: Path, folders: list[str | Path]
     assert said["provenance"]["licence"] == "CC0-1.0"
     with Dataset.open(half) as data:
         train = data.indices("train")
-        given, truth = data.masks(1.0, train), data.truth(1.0, train)
+        given, truth = np.stack(data.masks(1.0, train)), np.stack(data.truth(1.0, train))
     assert said["digest"] == data.digest
     assert said["splits"]["train"]["hidden"] == pytest.approx((truth & ~given & 1).sum() / truth.sum())
     assert said["splits"]["train"]["foreground"] == pytest.approx(given.mean())

@@ -95,7 +95,7 @@ def test_whole_objects_disappear_from_training_alone(write: Write, tmp_path: Pat
     hidden = hide(source, target, share, seed=7)
     with Dataset.open(source) as before, Dataset.open(target) as after:
         every, train = np.arange(22), before.indices("train")
-        given, truth = after.instances_of(1.0, every), after.instances_of(1.0, every, truth=True)
+        given, truth = np.stack(after.instances_of(1.0, every)), np.stack(after.instances_of(1.0, every, truth=True))
         np.testing.assert_array_equal(truth, before.instances_of(1.0, every))
         np.testing.assert_array_equal(given[16:], truth[16:])
         objects, count = ndimage.label(truth[train], connectivity())
@@ -116,13 +116,13 @@ def test_all_scales_hide_the_same_objects(write: Write, tmp_path: Path, ids: boo
     hide(write(blobs(5, ids), SPLIT, instances=ids), tmp_path / "hidden.h5", 0.5, seed=0)
     with Dataset.open(tmp_path / "hidden.h5") as data:
         train = data.indices("train")
-        full, half = data.masks(1.0, train), data.masks(0.5, train)
-        missing = data.truth(1.0, train) & ~full & 1
-        missing_half = data.truth(0.5, train) & ~half & 1
+        full, half = np.stack(data.masks(1.0, train)), np.stack(data.masks(0.5, train))
+        missing = np.stack(data.truth(1.0, train)) & ~full & 1
+        missing_half = np.stack(data.truth(0.5, train)) & ~half & 1
         assert missing_half.sum() == pytest.approx(missing.sum() / 4, rel=0.15)
         blocks = full.reshape(len(train), 24, 2, 28, 2)
         assert (blocks.max((2, 4)) >= half).all()  # nothing hidden shines through
-        kept = data.truth(0.5, train)[blocks.min((2, 4)) == 1]
+        kept = np.stack(data.truth(0.5, train))[blocks.min((2, 4)) == 1]
         assert (half[blocks.min((2, 4)) == 1] == kept).all()  # and nothing kept is lost
 
 

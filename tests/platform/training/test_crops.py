@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cellab.errors import CellabError
 from cellab.training.crops import CropSource, warp
+from cellab.training.planes import Planes
 
 CPU = torch.device("cpu")
 SIZE = 16
@@ -116,7 +117,7 @@ QUARTER = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
 )
 def test_the_warp_is_exact_for_flips_and_quarter_turns(linear, expected):
     frame = np.random.default_rng(0).integers(0, 256, (1, 1, 30, 34), np.uint8)
-    out = warp(torch.from_numpy(frame), torch.tensor([[0, 7, 9]]), linear[None], SIZE)[0, 0].numpy()
+    out = warp(Planes.of_images(torch.from_numpy(frame)), torch.tensor([[0, 7, 9]]), linear[None], SIZE)[0, 0].numpy()
     np.testing.assert_allclose(out, expected(frame[0, 0, 7:23, 9:25]), atol=1e-3)
 
 
@@ -125,7 +126,7 @@ def test_the_warp_reproduces_a_linear_ramp():
     rows, columns = np.mgrid[:60, :60].astype(np.float32)
     angle = 0.3
     linear = 0.8 * torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=torch.float32)
-    planes = torch.from_numpy(np.stack([columns, rows])[None])
+    planes = Planes.of_images(torch.from_numpy(np.stack([columns, rows])[None]))
     x, y = warp(planes, torch.tensor([[0, 20, 22]]), linear[None], SIZE)[0].numpy()
     offset = np.arange(SIZE) - (SIZE - 1) / 2
     u, v = np.meshgrid(offset, offset)
@@ -138,7 +139,8 @@ def test_the_warp_reproduces_a_linear_ramp():
 def test_displacements_add_to_the_linear_map():
     rows, columns = np.mgrid[:60, :60].astype(np.float32)
     linear = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
-    planes, places = torch.from_numpy(np.stack([columns, rows])[None]), torch.tensor([[0, 20, 22]])
+    planes = Planes.of_images(torch.from_numpy(np.stack([columns, rows])[None]))
+    places = torch.tensor([[0, 20, 22]])
     field = 5 * torch.rand(1, SIZE, SIZE, 2, generator=stream())
     straight, displaced = warp(planes, places, linear, SIZE), warp(planes, places, linear, SIZE, field)
     torch.testing.assert_close(displaced, straight + field.permute(0, 3, 1, 2), atol=1e-3, rtol=0)
@@ -146,7 +148,7 @@ def test_displacements_add_to_the_linear_map():
 
 def test_beyond_the_border_the_frame_is_mirrored():
     frame = torch.arange(SIZE, dtype=torch.float32).expand(1, 1, SIZE, SIZE)
-    out = warp(frame, torch.tensor([[0, 0, 0]]), 1.5 * torch.eye(2)[None], SIZE)[0, 0]
+    out = warp(Planes.of_images(frame), torch.tensor([[0, 0, 0]]), 1.5 * torch.eye(2)[None], SIZE)[0, 0]
     assert float(out.min()) >= 0
     assert float(out.max()) <= SIZE - 1
     assert out[0, 0] == pytest.approx(float(out[0, 5]), abs=0.51), "left of the border comes what is right of it"

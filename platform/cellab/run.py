@@ -120,7 +120,7 @@ def _finish(study: Study, store: Store, endings: Endings, folder: Path, seconds:
     described = provenance(study, seconds, {})
     replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
     write_reports(folder)
-    ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text())
+    ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text(encoding="utf-8"))
     return ranking
 
 

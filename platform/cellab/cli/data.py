@@ -1,18 +1,20 @@
 """`cellab data`: makes, imports, thins out and describes data sets."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
+from cellab.cli import console
 from cellab.errors import DataError
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+NARROW = 60  # columns of a terminal below which there is no room for a bar
 
 Output = Annotated[Path, typer.Argument(metavar="OUT.h5", help="The data set to write.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT.h5 if it is there.")]
@@ -32,18 +34,27 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
 
 
 def _notice(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"notice: {text}", style="yellow", markup=False, highlight=False)
+    console.notices(soft_wrap=True).print(f"notice: {text}", style="yellow", highlight=False)
 
 
 def _done(text: str) -> None:
-    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+    console.results(soft_wrap=True).print(text, highlight=False)
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What a bar tells; on a narrow terminal the numbers alone, which must not be cut off."""
+    if width < NARROW:
+        text = "{task.description} {task.completed:.0f}/{task.total:.0f}"
+        return [TextColumn(text, markup=False, table_column=Column(overflow="fold"))]
+    bar = BarColumn(min(40, width - NARROW + 12))
+    return [TextColumn("{task.description}", markup=False), bar, MofNCompleteColumn(), TimeRemainingColumn()]
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr for each kind of work, gone when all is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    terminal = console.notices()
+    with Progress(*_columns(terminal.width), console=terminal, transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:
@@ -54,7 +65,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
-@app.command(epilog="Example: [bold]cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.3[/]")
+@app.command(epilog="Example: cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.3")
 def synth(
     out: Output,
     frames: Annotated[int, typer.Option(help="Consecutive sections.")] = 64,
@@ -107,7 +118,7 @@ def synth(
 
 @app.command(
     "import",
-    epilog="Example: [bold]cellab data import nuclei.h5 --images DIR/images --masks DIR/instances --split random[/]",
+    epilog="Example: cellab data import nuclei.h5 --images DIR/images --masks DIR/instances --split random",
 )
 def import_(
     out: Output,
@@ -174,7 +185,7 @@ def import_(
     _done(f"{out} is written; `cellab data info {out}` describes it.")
 
 
-@app.command(epilog="Example: [bold]cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0[/]")
+@app.command(epilog="Example: cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0")
 def hide(
     source: Annotated[Path, typer.Argument(metavar="IN.h5", help="A data set.", show_default=False)],
     out: Output,
@@ -195,7 +206,7 @@ def hide(
     )
 
 
-@app.command(epilog="Example: [bold]cellab data info half.h5[/]")
+@app.command(epilog="Example: cellab data info half.h5")
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A data set.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
@@ -211,6 +222,7 @@ def info(
             raise DataError(f"{file} is not what was written (its digest differs): make or copy it again.")
         summary = summarise(dataset)
     if as_json:
-        print(json.dumps(summary, indent=2))  # noqa: T201
+        console.print_json(summary)
     else:
-        Console().print(data_table(summary))
+        terminal = console.results()
+        terminal.print(data_table(summary, terminal.width))

@@ -5,7 +5,7 @@ import shutil
 import sys
 
 from cellab.cli import streams
-from cellab.errors import CellabError
+from cellab.errors import CellabError, reason
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
 NARROW = 80  # columns of a terminal below which typer's tables cut the names of options off
@@ -25,8 +25,19 @@ def main() -> None:
     except CellabError as error:
         _tell(error)
         sys.exit(2)
+    except OSError as error:
+        if error.errno is None:  # a library's own, not the system's
+            raise
+        _tell(CellabError(_in_words(error)))
+        sys.exit(2)
     except KeyboardInterrupt:  # before the command line took it
         sys.exit(INTERRUPTED)
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, and for which file, where nobody closer to it said so."""
+    files = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return f"{' and '.join(files) or 'a file'}: {reason(error)}."
 
 
 def _settle_width() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import h5py
 import polars as pl
 
+from cellab import hdf5
 from cellab.designs import Arm
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.executors.driver import Ending, describe
@@ -131,7 +132,7 @@ class _Gathered:
 
     def write_images(self, path: Path) -> None:
         """Copies generated images and overlays."""
-        with h5py.File(path, "w") as file:
+        with hdf5.new_file(path) as file:
             for (arm, seed), trial in self.trials.items():
                 where = f"{quote(arm, safe='')}/{seed}"
                 self._copy_samples(file, where, trial)

@@ -4,7 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from rich.console import Console
 from cellab.cli.display import Display
 from cellab.data.dataset import Dataset
 from cellab.designs import DESIGNS
-from cellab.errors import CellabError, DataError
+from cellab.errors import CellabError, DataError, reason
 from cellab.executors.monitor import Monitor
+from cellab.locking import Claim, TakenError
 from cellab.provenance import provenance
 from cellab.reports import write_reports
 from cellab.results import Endings, replace, write_results
@@ -25,6 +26,7 @@ from cellab.store import Store
 from cellab.study import Study, plan
 
 STUDY = "study.yaml"
+RUNNING = ".running"  # is there while a command runs the study, and locked
 
 
 def run_study(study: Study, store: Store, folder: Path, address: str | None, console: Console) -> dict[str, Any]:
@@ -48,9 +50,50 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     _check_content(study)
     planned = plan(study, store)
     _announce(planned, console)
-    with _executor(study, address, console) as execute:
+    with _alone(folder), _executor(study, address, console) as execute:
         _claim(study, planned, folder)
         return _run(study, store, folder, console, execute)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Sees that no other command runs a study in the folder, until the block ends; leaves no folder that stays empty.
+
+    Raises:
+        CellabError: another command does, or the folder cannot be written.
+    """
+    with _made(folder):
+        try:
+            claim = Claim(folder / RUNNING)
+        except TakenError:
+            raise CellabError(
+                f"another command runs a study in {folder}: wait until it has ended, or choose another folder with "
+                f"--name NAME."
+            ) from None
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        with claim:
+            yield
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder is there while the block runs, and after it unless it is empty and was not there before."""
+    try:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+def _cannot_write(folder: Path, error: OSError) -> CellabError:
+    return CellabError(f"the study's folder {folder} cannot be written: {reason(error)}. Choose another with --runs.")
 
 
 # runs all trials: given the store, the folder and the display, tells how each of them ended
@@ -116,11 +159,17 @@ def _check_content(study: Study) -> None:
 
 
 def _finish(study: Study, store: Store, endings: Endings, folder: Path, seconds: float) -> dict[str, Any]:
-    write_results(study, store, endings, folder)
     described = provenance(study, seconds, {})
-    replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
-    write_reports(folder)
-    ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text(encoding="utf-8"))
+    try:
+        write_results(study, store, endings, folder)
+        replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
+        write_reports(folder)
+        ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CellabError(
+            f"the results in {folder} could not be written: {reason(error)}. Finished stages are stored: when that is "
+            f"mended, the same command writes the results."
+        ) from error
     return ranking
 
 
@@ -203,14 +252,11 @@ def _claim(study: Study, planned: dict[str, Any], folder: Path) -> None:
         CellabError: it cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         description = OmegaConf.create(_description(study))
         replace(folder / STUDY, lambda path: OmegaConf.save(description, path))
         replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
     except OSError as error:
-        raise CellabError(
-            f"the study's folder {folder} cannot be written ({error}): choose one with --runs."
-        ) from error
+        raise _cannot_write(folder, error) from error
 
 
 def _identity(description: dict[Any, Any]) -> dict[str, Any]:

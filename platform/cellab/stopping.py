@@ -21,26 +21,38 @@ class Stopped(KeyboardInterrupt):
         super().__init__(signal.Signals(number).name)
 
 
+_noted: list[int] = []  # signals that came; they come to the whole process, so there is one list
+
+
 @contextmanager
-def noticing_signals() -> Iterator[Callable[[], None]]:
-    """Notes signals that ask to stop, while the block runs; gives what raises `Stopped` once one has come.
+def noticing_signals() -> Iterator[None]:
+    """Notes signals that ask to stop, while the block runs, for `stop_if_asked`; a second one raises `Stopped` at once.
 
     What a handler raises can be lost in the callbacks of compiled libraries, wherever it happens to run; what is noted
-    cannot. A second signal raises `Stopped` at once. Signals that are ignored stay ignored.
+    cannot. Signals that are ignored stay ignored.
     """
-    noted: list[int] = []
 
     def note(number: int, _frame: Any) -> None:
-        noted.append(number)
-        if len(noted) > 1:
+        _noted.append(number)
+        if len(_noted) > 1:
             raise Stopped(number)
 
-    def check() -> None:
-        if noted:
-            raise Stopped(noted[0])
+    _noted.clear()
+    try:
+        with _handled(note, lambda handler: handler is not signal.SIG_IGN):
+            yield
+    finally:
+        _noted.clear()
 
-    with _handled(note, lambda handler: handler is not signal.SIG_IGN):
-        yield check
+
+def stop_if_asked() -> None:
+    """Where it is safe to stop.
+
+    Raises:
+        Stopped: a signal was noted.
+    """
+    if _noted:
+        raise Stopped(_noted[0])
 
 
 @contextmanager

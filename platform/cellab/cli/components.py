@@ -14,7 +14,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from cellab import components
+from cellab import components, paths
 from cellab.cli import console
 from cellab.cli.console import Terminal
 from cellab.components import Component
@@ -177,6 +177,7 @@ def new(
         Path | None,
         typer.Option(
             "--package",
+            parser=paths.given,
             metavar="DIR",
             help="The folder of the package that gets it: one with a pyproject.toml that offers components (cellab's "
             "own checkout is one), or one to be made. [./cellab-NAME]",

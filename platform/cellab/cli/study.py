@@ -1,6 +1,7 @@
 """`cellab plan`, `ablate`, `train` and `report`."""
 
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ import typer
 from rich.text import Text
 
 from cellab import ablation as ablations
+from cellab import paths
 from cellab.cli import console
 from cellab.cli.tables import plan_table, ranking_table
 from cellab.compose import compose_trial
@@ -30,12 +32,15 @@ OfOneLineage = Annotated[
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
 Name = Annotated[str, typer.Argument(help="An ablation: the name of a file in ablations/, e.g. gan_loss.")]
-Runs = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
+Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", help="Where stages' results live: a folder or an fsspec URL; by default RUNS/store."),
 ]
-Ablations = Annotated[Path | None, typer.Option("--ablations", help="A folder of ablation files.")]
+Ablations = Annotated[
+    Path | None,
+    typer.Option("--ablations", parser=paths.given, metavar="PATH", help="A folder of ablation files."),
+]
 Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: HOST:PORT, ray://... or auto.")]
 StudyName = Annotated[
     str | None, typer.Option("--name", help="The study's folder below RUNS; by default the ablation's name.")
@@ -44,6 +49,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 
 DEFAULT_RUNS = Path("runs")
 STORE = "store"  # below RUNS
+LONGEST_NAME = 200  # bytes; Ray adds a date, and file systems take 255
 FOLDER_NAME = re.compile(r"\w[\w.=+-]*")
 
 
@@ -120,7 +126,9 @@ def train(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A study's folder, e.g. runs/gan_loss.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=paths.given, metavar="FOLDER", help="A study's folder, e.g. runs/gan_loss.")
+    ],
 ) -> None:
     """Build report.html again from a study's files.
 
@@ -141,6 +149,8 @@ def _tell_report(path: Path) -> None:
 
 def _folder_name(chosen: str | None, default: str) -> str:
     name = default if chosen is None else chosen
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise CellabError(f"--name {name[:20]}...: it must be shorter, at most {LONGEST_NAME} letters.")
     if not FOLDER_NAME.fullmatch(name) or name == STORE:
         raise CellabError(
             f"--name {name!r}: it must be one plain folder name of letters, digits and . _ = + -, not {STORE!r}."
@@ -155,8 +165,8 @@ def _check_folder(folder: Path | None) -> None:
 
 def _store_url(runs: Path, url: str | None) -> str:
     """Absolute where it is a folder: Ray's workers have working directories of their own."""
-    url = url or str(runs / STORE)
-    return url if "://" in url else str(Path(url).absolute())
+    url = str(runs / STORE) if url is None else url
+    return url if "://" in url else str(paths.given(url).absolute())
 
 
 def _existing_store(runs: Path, url: str | None) -> Store | None:

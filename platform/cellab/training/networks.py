@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cellab.components import instantiate
@@ -25,7 +25,7 @@ def build_network(config: dict[str, Any], kind: str, device: torch.device) -> nn
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Writes parameters and buffers as safetensors."""
-    save_file({name: value.contiguous().cpu() for name, value in network.state_dict().items()}, path)
+    path.write_bytes(save({name: value.contiguous().cpu() for name, value in network.state_dict().items()}))
 
 
 def load_network(config: dict[str, Any], kind: str, path: Path, device: torch.device) -> nn.Module:

@@ -35,7 +35,7 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     Args:
         study: what to run.
         store: where stages' results live.
-        folder: of the study, seen to be free for it by `check_folder`; created, or holding the same study.
+        folder: of the study, claimed by `alone` and seen to be free for it by `check_folder`.
         address: of a Ray cluster, or None for one of its own.
         console: where progress is shown.
 
@@ -50,50 +50,9 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     _check_content(study)
     planned = plan(study, store)
     _announce(planned, console)
-    with _alone(folder), _executor(study, address, console) as execute:
+    with _executor(study, address, console) as execute:
         _claim(study, planned, folder)
         return _run(study, store, folder, console, execute)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Sees that no other command runs a study in the folder, until the block ends; leaves no folder that stays empty.
-
-    Raises:
-        CellabError: another command does, or the folder cannot be written.
-    """
-    with _made(folder):
-        try:
-            claim = Claim(folder / RUNNING)
-        except TakenError:
-            raise CellabError(
-                f"another command runs a study in {folder}: wait until it has ended, or choose another folder with "
-                f"--name NAME."
-            ) from None
-        except OSError as error:
-            raise _cannot_write(folder, error) from error
-        with claim:
-            yield
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """The folder is there while the block runs, and after it unless it is empty and was not there before."""
-    try:
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            for each in made:
-                each.rmdir()
-
-
-def _cannot_write(folder: Path, error: OSError) -> CellabError:
-    return CellabError(f"the study's folder {folder} cannot be written: {reason(error)}. Choose another with --runs.")
 
 
 # runs all trials: given the store, the folder and the display, tells how each of them ended
@@ -200,6 +159,47 @@ def _description(study: Study) -> dict[str, Any]:
 # More arms or seeds, another way to run or rank: still the same study.
 _MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.values() for key in design.keys})
 _MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Sees that no other command runs a study in the folder, until the block ends; leaves no folder that stays empty.
+
+    Raises:
+        CellabError: another command does, or the folder cannot be written.
+    """
+    with _made(folder):
+        try:
+            claim = Claim(folder / RUNNING)
+        except TakenError:
+            raise CellabError(
+                f"another command runs a study in {folder}: wait until it has ended, or choose another folder with "
+                f"--name NAME."
+            ) from None
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        with claim:
+            yield
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder is there while the block runs, and after it unless it is empty and was not there before."""
+    try:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+def _cannot_write(folder: Path, error: OSError) -> CellabError:
+    return CellabError(f"the study's folder {folder} cannot be written: {reason(error)}. Choose another with --runs.")
 
 
 def check_folder(study: Study, folder: Path) -> None:

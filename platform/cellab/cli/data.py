@@ -90,7 +90,8 @@ def _stoppable(effect: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
 def _progress() -> Iterator[Progress]:
     """A bar on stderr for each kind of work, gone when all is done."""
     terminal = console.notices()
-    with bars.Progress(*_columns(terminal.width), console=terminal, transient=True) as shown:
+    columns, nobody_looks = _columns(terminal.width), not terminal.is_terminal
+    with bars.Progress(*columns, console=terminal, transient=True, disable=nobody_looks) as shown:
         tasks: dict[str, bars.TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:

@@ -176,11 +176,12 @@ def _existing_store(runs: Path, url: str | None) -> Store | None:
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import check_folder, run_study
+    from cellab.run import alone, check_folder, run_study
 
     folder = runs / study.name
-    check_folder(study, folder)  # before a store is made
-    ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
+    with alone(folder):
+        check_folder(study, folder)  # before a store is made
+        ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
     terminal = console.results()
     terminal.print(ranking_table(ranking, terminal.width))
     _tell_report(folder / "report.html")

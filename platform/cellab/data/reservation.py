@@ -101,6 +101,8 @@ def check_writable(path: Path, overwrite: bool) -> Path:
             raise DataError(f"{path} is a device or a pipe: a data set is a file, e.g. cells.h5.")
         if path.exists() and not overwrite:
             raise DataError(f"{path} is there already: name another file, or replace it with --force.")
+        if path.parent.is_file():
+            raise DataError(f"{path.parent} is a file: {path.name} must be in a folder.")
         if not path.parent.is_dir():
             raise DataError(f"there is no folder {path.parent}: make it, or write {path.name} elsewhere.")
         return path.resolve() if path.is_symlink() else path

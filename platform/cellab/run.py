@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -218,6 +219,21 @@ def check_folder(study: Study, folder: Path) -> None:
             f"{folder} holds another study ({'; '.join(differences[:5])}): choose another folder with --name NAME "
             f"or --runs DIR, or remove {folder} (finished stages stay in the store)."
         )
+
+
+def check_names(study: Study) -> None:
+    """Sees that Ray, where it is to run the study, can be started with these names.
+
+    Raises:
+        CellabError: a name in the command, the working directory or where modules are looked for is not UTF-8.
+    """
+    for name in [] if study.config["executor"] == "inline" else [*sys.argv, str(Path.cwd()), *sys.path]:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise CellabError(
+                f"{name}: Ray takes only names in UTF-8. Rename it or go elsewhere, or use executor=inline."
+            ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -176,10 +176,11 @@ def _existing_store(runs: Path, url: str | None) -> Store | None:
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import alone, check_folder, run_study
+    from cellab.run import alone, check_folder, check_names, run_study
 
     folder = runs / study.name
     with alone(folder):
+        check_names(study)
         check_folder(study, folder)  # before a store is made
         ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
     terminal = console.results()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cellab.components import instantiate
@@ -33,7 +33,7 @@ def load_network(config: dict[str, Any], kind: str, path: Path, device: torch.de
     state = torch.get_rng_state()  # the initialisation that is overwritten must not move the stage's random stream
     network = build_network(config, kind, device)
     torch.set_rng_state(state)
-    network.load_state_dict(load_file(path))
+    network.load_state_dict(load(path.read_bytes()))
     return network.eval().requires_grad_(False)
 
 

@@ -137,7 +137,7 @@ def _apply(content: dict[str, Any], override: Override) -> str | None:
 
 def question(path: Path) -> str:
     """The first comment of an ablation file, its lines joined."""
-    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+    lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
     return " ".join(line.lstrip("# ").strip() for line in lines)
 
 

@@ -1,5 +1,6 @@
 """Gathers a study's results from the store: parquet tables, the ranking, and pictures for the report."""
 
+import io
 import json
 import os
 import statistics
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import h5py
 import polars as pl
 
+from cellab import hdf5
 from cellab.designs import Arm
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.executors.driver import Ending, describe
@@ -64,8 +66,8 @@ def write_results(study: Study, store: Store, endings: Endings, folder: Path) ->
     gathered = _Gathered(study, store)
     results = pl.DataFrame(list(gathered.result_rows()), schema=RESULTS, orient="row")
     counters = pl.DataFrame(list(gathered.counter_rows()), schema=COUNTERS, orient="row")
-    replace(folder / "results.parquet", results.write_parquet)
-    replace(folder / "pseudo_labels.parquet", counters.write_parquet)
+    replace(folder / "results.parquet", lambda path: _write_table(results, path))
+    replace(folder / "pseudo_labels.parquet", lambda path: _write_table(counters, path))
     replace(folder / "images.h5", gathered.write_images)
     arms = rank(study, results, {key: gathered.trial(key, endings) for key in gathered.trials})
     replace(folder / "arms.json", lambda path: path.write_text(json.dumps(arms, indent=2)))
@@ -80,6 +82,12 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _write_table(table: pl.DataFrame, path: Path) -> None:
+    content = io.BytesIO()  # polars' own writing hides why it failed
+    table.write_parquet(content)
+    path.write_bytes(content.getbuffer())
 
 
 class _Gathered:
@@ -131,7 +139,7 @@ class _Gathered:
 
     def write_images(self, path: Path) -> None:
         """Copies generated images and overlays."""
-        with h5py.File(path, "w") as file:
+        with hdf5.new_file(path) as file:
             for (arm, seed), trial in self.trials.items():
                 where = f"{quote(arm, safe='')}/{seed}"
                 self._copy_samples(file, where, trial)

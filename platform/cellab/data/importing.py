@@ -9,13 +9,14 @@ import numpy as np
 from cellab.data.dataset import SPLITS, check_training_masks
 from cellab.data.images import read_image, read_mask
 from cellab.data.mask_values import check_kind
+from cellab.data.progress import Progress
+from cellab.data.reservation import Reservation, check_writable
 from cellab.data.scaling import check_scales, scale_frame, scale_mask, scaled_size, sizes_in_words
 from cellab.data.sources import Sources, find_sources
 from cellab.data.splitting import Splitting
 from cellab.data.stretching import Limits, Stretch
 from cellab.data.survey import Survey, survey
-from cellab.data.synthetic import Progress
-from cellab.data.writer import DatasetWriter, check_writable, smallest_type
+from cellab.data.writer import DatasetWriter, smallest_type
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,25 @@ def import_folders(
         DataError: whatever is wrong with folders, images, masks, splits or the file to be.
     """
     check_writable(path, overwrite)
-    sources = find_sources(
+    sources = find_sources(  # before there is a partial file, which may be in a folder of images
         settings.images,
         settings.masks,
         settings.truth,
         mask_suffix=settings.mask_suffix,
         truth_suffix=settings.truth_suffix,
     )
+    with Reservation(path, overwrite) as place:
+        return _import(place, sources, settings, progress)
+
+
+def _import(place: Reservation, sources: Sources, settings: Import, progress: Progress | None) -> Imported:
     found = survey(sources, settings.stretch, settings.mask_values, progress)
     split = settings.splitting.codes(found.annotated | (settings.truth is not None))
     check_training_masks(str(settings.masks), split, found.annotated, found.marked, settings.truth is not None)
     limits = settings.stretch.limits(found.values)
     provenance = _provenance(settings, sources, found, limits)
     with DatasetWriter(
-        path,
+        place,
         {scale: scaled_size(found.largest, scale) for scale in settings.scales},
         len(sources.images),
         mask_type=smallest_type(found.largest_id if found.instances else 1),
@@ -104,7 +110,6 @@ def import_folders(
         instances=found.instances,
         related=settings.related,
         provenance=provenance,
-        overwrite=overwrite,
     ) as writer:
         for index in range(len(sources.images)):
             _write(writer, index, SPLITS[split[index]], sources, found, settings, limits)

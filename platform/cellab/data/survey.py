@@ -10,10 +10,10 @@ import numpy as np
 from cellab.data.grey_values import GreyValues
 from cellab.data.images import Picture, read_image, read_mask
 from cellab.data.mask_values import MaskValues
+from cellab.data.progress import Progress
 from cellab.data.scaling import Size, largest
 from cellab.data.sources import Sources
 from cellab.data.stretching import Stretch
-from cellab.data.synthetic import Progress
 from cellab.errors import DataError
 
 

@@ -9,7 +9,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from cellab.errors import CellabError
+from cellab.errors import CellabError, reason
 from cellab_dashboards import colours, figures, tables
 from cellab_dashboards.generated import generated
 from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, overlays
@@ -44,10 +44,10 @@ def write_report(study_dir: Path) -> Path:
     path = study_dir / REPORT
     beside = path.with_name(f".{REPORT}.{os.getpid()}")
     try:
-        beside.write_text(page, encoding="utf-8")
+        beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files need not be UTF-8
         beside.replace(path)
     except OSError as error:
-        raise CellabError(f"{path} cannot be written ({error.strerror}): its folder must be writable.") from error
+        raise CellabError(f"{path} cannot be written: {reason(error)}.") from error
     finally:
         beside.unlink(missing_ok=True)
     return path

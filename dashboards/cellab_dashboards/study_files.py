@@ -1,5 +1,6 @@
 """Reads the files that a study leaves in its folder, and sees that they hold what a report needs."""
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -170,7 +171,7 @@ def _with_keys(content: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _table(path: Path, columns: Iterable[str]) -> pl.DataFrame:
-    table = pl.read_parquet(path)
+    table = pl.read_parquet(io.BytesIO(path.read_bytes()))  # polars itself takes only names that are UTF-8
     if lacking := [name for name in columns if name not in table.columns]:
         raise ValueError(f"it lacks the columns {', '.join(lacking)}")
     return table

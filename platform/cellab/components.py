@@ -71,7 +71,7 @@ class Component:
     @property
     def summary(self) -> str:
         """One line: the YAML's leading comment where it has one (presets share a class), else the docstring's first."""
-        first = self.path.read_text().lstrip().partition("\n")[0]
+        first = self.path.read_text(encoding="utf-8").lstrip().partition("\n")[0]
         if first.startswith("#"):
             return first.lstrip("# ").strip()
         return Documentation.of(self.target).summary

@@ -1,5 +1,7 @@
 """The errors that cellab raises for people to read: one message that says what, where and what would be right."""
 
+import os
+
 
 class CellabError(Exception):
     """A mistake of the user's or of the surroundings: its message is all that the terminal shows (exit status 2)."""
@@ -39,3 +41,8 @@ class DivergedError(CellabError):
         self.step = step
         self.value = value
         super().__init__(f"the loss of {series} became {value} at step {step}")
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, without numbers and file names: ``"No space left on device"``."""
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

@@ -43,7 +43,7 @@ def _git() -> dict[str, Any] | None:
 
     def ask(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True).stdout
 
     try:
         return {"commit": ask("rev-parse", "HEAD").strip(), "dirty": ask("diff", "HEAD")}

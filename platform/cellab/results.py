@@ -1,5 +1,6 @@
 """Gathers a study's results from the store: parquet tables, the ranking, and pictures for the report."""
 
+import io
 import json
 import os
 import statistics
@@ -11,9 +12,11 @@ from urllib.parse import quote
 import h5py
 import polars as pl
 
+from cellab import hdf5
 from cellab.designs import Arm
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.executors.driver import Ending, describe
+from cellab.executors.stopping import Endings
 from cellab.stage import Outcome, Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
@@ -46,7 +49,7 @@ COUNTERS: dict[str, Any] = {
     "threshold": pl.List(pl.Float64),
 }
 
-Endings = dict[tuple[str, int], Ending]
+STATUSES = ("completed", "diverged", "failed", "stopped")
 
 
 def write_results(study: Study, store: Store, endings: Endings, folder: Path) -> pl.DataFrame:
@@ -64,8 +67,8 @@ def write_results(study: Study, store: Store, endings: Endings, folder: Path) ->
     gathered = _Gathered(study, store)
     results = pl.DataFrame(list(gathered.result_rows()), schema=RESULTS, orient="row")
     counters = pl.DataFrame(list(gathered.counter_rows()), schema=COUNTERS, orient="row")
-    replace(folder / "results.parquet", results.write_parquet)
-    replace(folder / "pseudo_labels.parquet", counters.write_parquet)
+    replace(folder / "results.parquet", lambda path: _write_table(results, path))
+    replace(folder / "pseudo_labels.parquet", lambda path: _write_table(counters, path))
     replace(folder / "images.h5", gathered.write_images)
     arms = rank(study, results, {key: gathered.trial(key, endings) for key in gathered.trials})
     replace(folder / "arms.json", lambda path: path.write_text(json.dumps(arms, indent=2)))
@@ -80,6 +83,12 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _write_table(table: pl.DataFrame, path: Path) -> None:
+    content = io.BytesIO()  # polars' own writing hides why it failed
+    table.write_parquet(content)
+    path.write_bytes(content.getbuffer())
 
 
 class _Gathered:
@@ -119,7 +128,7 @@ class _Gathered:
                 return {
                     "seed": key[1],
                     "status": "diverged",
-                    "stage": _stage_name(stage),
+                    "stage": stage.part,
                     "step": outcome.diverged["step"],
                     "message": describe(outcome.diverged),
                 }
@@ -127,11 +136,11 @@ class _Gathered:
         if last in self.outcomes:
             return {"seed": key[1], "status": "completed", "stage": None, "step": None, "message": None}
         ending = endings.get(key, Ending("stopped", "it was stopped before its end"))
-        return {"seed": key[1], "status": ending.status, "stage": None, "step": None, "message": ending.message}
+        return {"seed": key[1], "status": ending.status, "stage": ending.stage, "step": None, "message": ending.message}
 
     def write_images(self, path: Path) -> None:
         """Copies generated images and overlays."""
-        with h5py.File(path, "w") as file:
+        with hdf5.new_file(path) as file:
             for (arm, seed), trial in self.trials.items():
                 where = f"{quote(arm, safe='')}/{seed}"
                 self._copy_samples(file, where, trial)
@@ -153,11 +162,6 @@ class _Gathered:
 def _copy(path: Path, name: str, to: h5py.File, where: str) -> None:
     with h5py.File(path) as source:
         source.copy(source[name], to, name=where)
-
-
-def _stage_name(stage: Stage) -> str:
-    """A stage's label without its trial: `generator`, `gen 1 member 0`."""
-    return stage.label.partition(" seed=")[2].partition(" ")[2] or stage.label
 
 
 def rank(study: Study, results: pl.DataFrame, trials: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any]:
@@ -213,7 +217,7 @@ def _arm_entry(
         "overrides": list(arm.overrides),
         "generation": generation,
         "planned": len(mine),
-        **{status: sum(t["status"] == status for t in mine) for status in ("completed", "diverged", "failed")},
+        **{status: sum(t["status"] == status for t in mine) for status in STATUSES},
         "validation": _summaries(last.filter(pl.col("split") == "validation")),
         "test": _summaries(last.filter((pl.col("split") == "test") & (pl.col("metric") != "hidden_recall")))
         | _summaries(last.filter(hidden)),

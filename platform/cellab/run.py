@@ -1,10 +1,10 @@
 """Runs a study from plan to report, in its own folder."""
 
 import json
-import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,22 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from cellab import interruption
 from cellab.cli.display import Display
 from cellab.data.dataset import Dataset
 from cellab.designs import DESIGNS
-from cellab.errors import CellabError, DataError
+from cellab.errors import CellabError, DataError, reason
 from cellab.executors.monitor import Monitor
+from cellab.executors.stopping import Endings, Stopped
+from cellab.locking import Claim, TakenError
 from cellab.provenance import provenance
 from cellab.reports import write_reports
-from cellab.results import Endings, replace, write_results
+from cellab.results import replace, write_results
 from cellab.store import Store
 from cellab.study import Study, plan
 
 STUDY = "study.yaml"
+RUNNING = ".running"  # is there while a command runs the study, and locked
 
 
 def run_study(study: Study, store: Store, folder: Path, address: str | None, console: Console) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     Args:
         study: what to run.
         store: where stages' results live.
-        folder: of the study, seen to be free for it by `check_folder`; created, or holding the same study.
+        folder: of the study, claimed by `alone` and seen to be free for it by `check_folder`.
         address: of a Ray cluster, or None for one of its own.
         console: where progress is shown.
 
@@ -48,7 +52,8 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     _check_content(study)
     planned = plan(study, store)
     _announce(planned, console)
-    with _executor(study, address, console) as execute:
+    with interruption.stoppable(), _executor(study, address, console) as execute:
+        interruption.listen()  # Ray, connected by now, has put a handler of its own there that aborts
         _claim(study, planned, folder)
         return _run(study, store, folder, console, execute)
 
@@ -58,23 +63,24 @@ Execute = Callable[[Study, Store, Path, Display], Endings]
 
 
 def _run(study: Study, store: Store, folder: Path, console: Console, execute: Execute) -> dict[str, Any]:
-    # What a batch system sends is Ctrl-C too; Ray, connected by now, has put a handler of its own there that aborts.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         with Display(console) as display:
             endings = execute(study, store, folder, display)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil what is being written
-        _finish(study, store, {}, folder, time.monotonic() - started)
+    except KeyboardInterrupt as stop:
+        interruption.received()
+        console.print("\nStopping: results so far are being written ...", style="dim")
+        endings = stop.endings if isinstance(stop, Stopped) else {}
+        _finish(study, store, endings, folder, time.monotonic() - started)
         done = sum(count["stored"] for count in plan(study, store)["stages"].values())
         console.print(
-            f"\nStopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
+            f"Stopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
             f"their checkpoints.\nThe same command goes on from here. So far: {folder / 'report.html'}",
             highlight=False,
             soft_wrap=True,
         )
         raise
+    interruption.received()
     return _finish(study, store, endings, folder, time.monotonic() - started)
 
 
@@ -116,11 +122,17 @@ def _check_content(study: Study) -> None:
 
 
 def _finish(study: Study, store: Store, endings: Endings, folder: Path, seconds: float) -> dict[str, Any]:
-    write_results(study, store, endings, folder)
     described = provenance(study, seconds, {})
-    replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
-    write_reports(folder)
-    ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text())
+    try:
+        write_results(study, store, endings, folder)
+        replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
+        write_reports(folder)
+        ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CellabError(
+            f"the results in {folder} could not be written: {reason(error)}. Finished stages are stored: when that is "
+            f"mended, the same command writes the results."
+        ) from error
     return ranking
 
 
@@ -153,6 +165,47 @@ _MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.value
 _MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Sees that no other command runs a study in the folder, until the block ends; leaves no folder that stays empty.
+
+    Raises:
+        CellabError: another command does, or the folder cannot be written.
+    """
+    with _made(folder):
+        try:
+            claim = Claim(folder / RUNNING)
+        except TakenError:
+            raise CellabError(
+                f"another command runs a study in {folder}: wait until it has ended, or choose another folder with "
+                f"--name NAME."
+            ) from None
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        with claim:
+            yield
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """The folder is there while the block runs, and after it unless it is empty and was not there before."""
+    try:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+def _cannot_write(folder: Path, error: OSError) -> CellabError:
+    return CellabError(f"the study's folder {folder} cannot be written: {reason(error)}. Choose another with --runs.")
+
+
 def check_folder(study: Study, folder: Path) -> None:
     """Sees that the folder is free for the study, or holds it already; writes nothing.
 
@@ -169,6 +222,21 @@ def check_folder(study: Study, folder: Path) -> None:
             f"{folder} holds another study ({'; '.join(differences[:5])}): choose another folder with --name NAME "
             f"or --runs DIR, or remove {folder} (finished stages stay in the store)."
         )
+
+
+def check_names(study: Study) -> None:
+    """Sees that Ray, where it is to run the study, can be started with these names.
+
+    Raises:
+        CellabError: a name in the command, the working directory or where modules are looked for is not UTF-8.
+    """
+    for name in [] if study.config["executor"] == "inline" else [*sys.argv, str(Path.cwd()), *sys.path]:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise CellabError(
+                f"{name}: Ray takes only names in UTF-8. Rename it or go elsewhere, or use executor=inline."
+            ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -203,14 +271,11 @@ def _claim(study: Study, planned: dict[str, Any], folder: Path) -> None:
         CellabError: it cannot be written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         description = OmegaConf.create(_description(study))
         replace(folder / STUDY, lambda path: OmegaConf.save(description, path))
         replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
     except OSError as error:
-        raise CellabError(
-            f"the study's folder {folder} cannot be written ({error}): choose one with --runs."
-        ) from error
+        raise _cannot_write(folder, error) from error
 
 
 def _identity(description: dict[Any, Any]) -> dict[str, Any]:

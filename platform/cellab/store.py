@@ -19,14 +19,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from cellab.errors import StoreError
+from cellab.errors import StoreError, reason
 from cellab.stage import Outcome, Stage, canonical_json
 
 MANIFEST = "manifest.json"
@@ -120,8 +120,10 @@ class Store:
         return folder
 
     def discard(self, key: str) -> None:
-        """Removes an entry, a damaged one say."""
-        if self.filesystem.exists(self._folder(key)):
+        """Removes an entry that is not sound; one that is, another command has put there a moment ago."""
+        if self.is_sound(key):
+            return
+        with suppress(FileNotFoundError):  # another command may discard it too
             self.filesystem.rm(self._folder(key), recursive=True)
         if self._cache is not None:
             shutil.rmtree(Path(self._cache.name) / key, ignore_errors=True)
@@ -141,7 +143,7 @@ class Store:
             (beside / MANIFEST).write_text(canonical_json(manifest))
             self._publish(beside, stage.key)
         except OSError as error:
-            raise StoreError(f"the store {self.url} could not take {stage.label}: {error}") from error
+            raise StoreError(f"the store {self.url} could not take {stage.label}: {reason(error)}.") from error
         finally:
             shutil.rmtree(beside, ignore_errors=True)
 
@@ -164,7 +166,10 @@ class Store:
     def read_checkpoint(self, key: str) -> bytes | None:
         """The last state of an unfinished stage, or None."""
         path = f"{self.root}/checkpoints/{key}.safetensors"
-        return bytes(self.filesystem.cat_file(path)) if self.filesystem.exists(path) else None
+        try:
+            return bytes(self.filesystem.cat_file(path))
+        except FileNotFoundError:
+            return None
 
     def write_checkpoint(self, key: str, content: bytes) -> None:
         """Replaces the state of an unfinished stage, atomically."""
@@ -174,11 +179,14 @@ class Store:
             self.filesystem.pipe_file(path, content)
             return
         beside = Path(f"{path}.{uuid.uuid4().hex}")
-        beside.write_bytes(content)
-        beside.replace(path)
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def drop_checkpoint(self, key: str) -> None:
         """Removes the state of a stage that has finished."""
         path = f"{self.root}/checkpoints/{key}.safetensors"
-        if self.filesystem.exists(path):
+        with suppress(FileNotFoundError):  # another command that ran the same stage may have removed it
             self.filesystem.rm_file(path)

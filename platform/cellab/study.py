@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cellab import paths
 from cellab.ablation import Ablation
 from cellab.checks import check_trial
 from cellab.compose import compose_trial
@@ -132,10 +133,10 @@ def _collect(by_arm: dict[str, list[str]]) -> list[str]:
 
 
 def _the_data(configs: dict[str, dict[str, Any]]) -> Path:
-    paths = {config["data"]["path"] for config in configs.values()}
-    if len(paths) > 1:
-        raise ConfigError([f"data.path: the arms name different data sets ({', '.join(sorted(paths))}): one a study."])
-    return Path(paths.pop()).absolute()
+    named = {config["data"]["path"] for config in configs.values()}
+    if len(named) > 1:
+        raise ConfigError([f"data.path: the arms name different data sets ({', '.join(sorted(named))}): one a study."])
+    return paths.given(named.pop()).absolute()
 
 
 def _device(config: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """The command line `cellab`: its commands and nothing else."""
 
+import shutil
+
 import typer
 
 from cellab.cli import components, data, study
@@ -9,7 +11,7 @@ app = typer.Typer(
     help="Which parts of a self-training segmentation pipeline earn their keep?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": shutil.get_terminal_size().columns},
     rich_markup_mode="rich",
 )
 app.add_typer(data.app, name="data", help="Make, import and inspect data sets.")

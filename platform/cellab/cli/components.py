@@ -1,6 +1,5 @@
 """`cellab components`: lists and shows the swappable parts, and begins new ones."""
 
-import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,13 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from cellab import components
+from cellab import components, paths
+from cellab.cli import console
+from cellab.cli.console import Terminal
 from cellab.components import Component
 from cellab.documentation import Documentation, arguments_of, wrapped
 from cellab.errors import CellabError, ConfigError
@@ -24,10 +25,12 @@ from cellab.targets import resolve
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
+LEAST = 24  # columns of the terminal below which summaries are not folded
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
-@app.command("list", epilog="Example: [bold]cellab components list gan_loss[/]")
+@app.command("list", epilog="Example: cellab components list gan_loss")
 def list_(
     kind: Annotated[str | None, typer.Argument(help="Only this kind, e.g. gan_loss.")] = None, as_json: AsJson = False
 ) -> None:
@@ -38,19 +41,34 @@ def list_(
         chosen = [component for component in chosen if component.kind == kind]
     rows = _rows(chosen)
     if as_json:
-        print(json.dumps(rows, indent=2))  # noqa: T201
+        console.print_json(rows)
         return
-    console = Console()
-    origins = max(len(row["origin"]) for row in rows)
+    terminal = console.results()
+    widest = 2 + sum(max(len(row[cell]) for row in rows) + 2 for cell in ("name", "origin"))
+    lay_out = _table if widest + LEAST <= terminal.width else _entries
     for n, (each, of_kind) in enumerate(groupby(rows, key=lambda row: row["kind"])):
-        console.print(Text.assemble("\n" if n else "", (each, "bold")))
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, style="dim", min_width=origins)
-        table.add_column(overflow="fold")
-        for row in of_kind:
-            table.add_row(row["name"], row["origin"], Text(row["summary"]))
-        console.print(Padding(table, (0, 0, 0, 2)))
+        terminal.print(Text.assemble("\n" if n else "", (each, "bold")))
+        terminal.print(Padding(lay_out(list(of_kind)), (0, 0, 0, 2)))
+
+
+def _table(rows: list[dict[str, str]]) -> RenderableType:
+    """Name, origin and summary side by side."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(row["name"], row["origin"], row["summary"])
+    return table
+
+
+def _entries(rows: list[dict[str, str]]) -> RenderableType:
+    """The same for a narrow terminal, the summary below."""
+    lines: list[RenderableType] = []
+    for row in rows:
+        lines.append(Text.assemble(row["name"], (f" {row['origin']}", "dim"), overflow="fold"))
+        lines.append(Padding(Text(row["summary"], overflow="fold"), (0, 0, 0, 2)))
+    return Group(*lines)
 
 
 def _rows(chosen: list[Component]) -> list[dict[str, str]]:
@@ -66,7 +84,7 @@ def _rows(chosen: list[Component]) -> list[dict[str, str]]:
     return rows
 
 
-@app.command(epilog="Example: [bold]cellab components show gan_loss/ns_gp[/]")
+@app.command(epilog="Example: cellab components show gan_loss/ns_gp")
 def show(
     component: Annotated[str, typer.Argument(help="KIND/NAME, e.g. gan_loss/ns_gp.")], as_json: AsJson = False
 ) -> None:
@@ -83,17 +101,17 @@ def show(
         about = {"kind": kind, "name": name, "origin": found.origin, "summary": found.summary, "path": str(found.path)}
         described = [part.as_json() for part in parts]
         whole = {**described[0], **about, "config": found.config, "parts": described[1:]}
-        print(json.dumps(whole, indent=2))  # noqa: T201
+        console.print_json(whole)
         return
-    console = Console(highlight=False)
-    console.print(Text.assemble((f"{kind}/{name}", "bold"), f" · {found.origin}"))
-    console.print(Text(found.summary))
-    console.print(Text(f"\n{found.path}", style="dim"), soft_wrap=True)
-    yaml = Syntax("", "yaml", background_color="default").highlight(found.path.read_text().rstrip())
+    terminal = console.results(highlight=False)
+    terminal.print(Text.assemble((f"{kind}/{name}", "bold"), f" · {found.origin}"))
+    terminal.print(Text(found.summary))
+    terminal.print(Text(f"\n{found.path}", style="dim"), soft_wrap=True)
+    yaml = Syntax("", "yaml", background_color="default").highlight(found.path.read_text(encoding="utf-8").rstrip())
     yaml.rstrip()
-    console.print(yaml, soft_wrap=True)  # a broken line could not be copied
+    terminal.print(yaml, soft_wrap=True)  # a broken line could not be copied
     for part in parts:
-        _print_part(console, part, found.summary)
+        _print_part(terminal, part, found.summary)
 
 
 @dataclass(frozen=True)
@@ -133,26 +151,26 @@ def _parts(config: dict[str, Any], key: str = "") -> Iterator[_Part]:
             yield from _parts(value, f"{key}.{name}".lstrip("."))
 
 
-def _print_part(console: Console, part: _Part, told: str) -> None:
+def _print_part(terminal: Terminal, part: _Part, told: str) -> None:
     """The parts of its documentation; its summary unless that was told before."""
     documentation = part.documentation
     signature = part.signature
-    if len(signature) > console.width - len(part.key):
+    if len(signature) > terminal.width - len(part.key):
         signature = "".join([f"{part.target}(\n", *(f"    {argument},\n" for argument in part.arguments), ")"])
     key = (f"{part.key}: " if part.key else "", "dim")
-    console.print(Text.assemble("\n", key, (signature, "bold")), soft_wrap=True)
+    terminal.print(Text.assemble("\n", key, (signature, "bold")), soft_wrap=True)
     if documentation.summary not in ("", told):
-        console.print(Text(documentation.summary))
+        terminal.print(Text(documentation.summary))
     if documentation.formula:
-        console.print(Text("\nFormula:"))
-        console.print(Text(textwrap.indent(documentation.formula, "    ")), soft_wrap=True)
+        terminal.print(Text("\nFormula:"))
+        terminal.print(Text(textwrap.indent(documentation.formula, "    ")), soft_wrap=True)
     if documentation.reference:
-        console.print(Text("\nReference:\n" + wrapped(f"    {documentation.reference}", console.width)))
+        terminal.print(Text("\nReference:\n" + wrapped(f"    {documentation.reference}", terminal.width)))
     if documentation.rest:
-        console.print(Text("\n" + wrapped(documentation.rest, console.width)))
+        terminal.print(Text("\n" + wrapped(documentation.rest, terminal.width)))
 
 
-@app.command(epilog="Example: [bold]cellab components new segmentation_loss boundary[/]")
+@app.command(epilog="Example: cellab components new segmentation_loss boundary")
 def new(
     kind: Annotated[str, typer.Argument(help="The kind, e.g. segmentation_loss.", show_default=False)],
     name: Annotated[str, typer.Argument(help="The new component's name, e.g. boundary.", show_default=False)],
@@ -160,6 +178,7 @@ def new(
         Path | None,
         typer.Option(
             "--package",
+            parser=paths.given,
             metavar="DIR",
             help="The folder of the package that gets it: one with a pyproject.toml that offers components (cellab's "
             "own checkout is one), or one to be made. [./cellab-NAME]",
@@ -177,16 +196,16 @@ def new(
 
     begun = draft(kind, name, package, like)
     begun.write()
-    target, console = begun.target, Console(highlight=False, soft_wrap=True)
+    target, terminal = begun.target, console.results(highlight=False, soft_wrap=True)
     for path in begun.files:
-        console.print(Text.assemble(("wrote ", "dim"), str(path)))
+        terminal.print(Text.assemble(("wrote ", "dim"), str(path)))
     found = any(each.config.resolve() == (target.source / "config").resolve() for each in components.packages())
     test = next(path for path in begun.files if path.name.startswith("test_"))
-    console.print("\nNext:")
+    terminal.print("\nNext:")
     for command in (
         *([] if found else [f"pip install --editable {target.folder}"]),
         f"cellab components show {kind}/{name}",
         f"pytest {test}",
         f"cellab train {kind}={name} scale=smoke data.path=DATA.h5",
     ):
-        console.print(Text(f"  {command}"))
+        terminal.print(Text(f"  {command}"))

@@ -1,20 +1,31 @@
 """`cellab data`: makes, imports, thins out and describes data sets."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, ParamSpec
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich import progress as bars
+from rich.table import Column
 
+from cellab import paths
+from cellab.cli import console
+from cellab.data.progress import Progress
 from cellab.errors import DataError
+from cellab.stopping import Stopped, noticing_signals, stop_if_asked
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
-Output = Annotated[Path, typer.Argument(metavar="OUT.h5", help="The data set to write.", show_default=False)]
+NARROW = 60  # columns of a terminal below which there is no room for a bar
+
+NOTHING_WRITTEN = ": nothing was written"
+P = ParamSpec("P")
+
+Output = Annotated[
+    Path, typer.Argument(metavar="OUT.h5", parser=paths.to_write, help="The data set to write.", show_default=False)
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace OUT.h5 if it is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes everything that is random.")]
 Scales = Annotated[str, typer.Option(help="Scales to keep, relative to the images, at most 1.")]
@@ -32,29 +43,68 @@ def _numbers(text: str, option: str) -> tuple[float, ...]:
 
 
 def _notice(text: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"notice: {text}", style="yellow", markup=False, highlight=False)
+    console.notices(soft_wrap=True).print(f"notice: {text}", style="yellow", highlight=False)
 
 
 def _done(text: str) -> None:
-    Console(soft_wrap=True).print(text, markup=False, highlight=False)
+    console.results(soft_wrap=True).print(text, highlight=False)
+
+
+def _columns(width: int) -> list[bars.ProgressColumn]:
+    """What a bar tells; on a narrow terminal the numbers alone, which must not be cut off."""
+    if width < NARROW:
+        text = "{task.description} {task.completed:.0f}/{task.total:.0f}"
+        return [bars.TextColumn(text, markup=False, table_column=Column(overflow="fold"))]
+    bar = bars.BarColumn(min(40, width - NARROW + 12))
+    return [
+        bars.TextColumn("{task.description}", markup=False),
+        bar,
+        bars.MofNCompleteColumn(),
+        bars.TimeRemainingColumn(),
+    ]
+
+
+def _stoppable(effect: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """A command that signals end between two frames, when its progress is told.
+
+    Args:
+        effect: what people should know when it was stopped.
+    """
+
+    def decorate(command: Callable[P, None]) -> Callable[P, None]:
+        @wraps(command)
+        def run(*arguments: P.args, **options: P.kwargs) -> None:
+            try:
+                with noticing_signals():
+                    command(*arguments, **options)
+            except Stopped as stopped:
+                console.notices(soft_wrap=True).print(f"Stopped{effect}.", highlight=False)
+                raise typer.Exit(128 + stopped.number) from None
+
+        return run
+
+    return decorate
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def _progress() -> Iterator[Progress]:
     """A bar on stderr for each kind of work, gone when all is done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+    terminal = console.notices()
+    columns, nobody_looks = _columns(terminal.width), not terminal.is_terminal
+    with bars.Progress(*columns, console=terminal, transient=True, disable=nobody_looks) as shown:
+        tasks: dict[str, bars.TaskID] = {}
 
         def show(what: str, done: int, total: int) -> None:
+            stop_if_asked()
             if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done)
+                tasks[what] = shown.add_task(what, total=total)
+            shown.update(tasks[what], completed=done)
 
         yield show
 
 
-@app.command(epilog="Example: [bold]cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.3[/]")
+@app.command(epilog="Example: cellab data synth demo.h5 --frames 64 --size 256 --never-labelled 0.3")
+@_stoppable(NOTHING_WRITTEN)
 def synth(
     out: Output,
     frames: Annotated[int, typer.Option(help="Consecutive sections.")] = 64,
@@ -107,15 +157,40 @@ def synth(
 
 @app.command(
     "import",
-    epilog="Example: [bold]cellab data import nuclei.h5 --images DIR/images --masks DIR/instances --split random[/]",
+    epilog="Example: cellab data import nuclei.h5 --images DIR/images --masks DIR/instances --split random",
 )
+@_stoppable(NOTHING_WRITTEN)
 def import_(
     out: Output,
     images: Annotated[
-        Path, typer.Option(help="Folder of PNG or TIFF images, 8 or 16 bit; pages of a TIFF are frames.")
+        Path,
+        typer.Option(
+            parser=paths.given,
+            metavar="PATH",
+            help="Folder of PNG or TIFF images, 8 or 16 bit; pages of a TIFF are frames.",
+        ),
     ],
-    masks: Annotated[Path, typer.Option(help="Folder of masks named as the images: 0 and 255, 0 and 1, or ids.")],
-    truth: Annotated[Path | None, typer.Option(help="Folder of complete masks, which training never sees.")] = None,
+    masks: Annotated[
+        Path,
+        typer.Option(
+            parser=paths.given, metavar="PATH", help="Folder of masks named as the images: 0 and 255, 0 and 1, or ids."
+        ),
+    ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(parser=paths.given, metavar="PATH", help="Folder of complete masks, which training never sees."),
+    ] = None,
+    mask_suffix: Annotated[
+        str | None,
+        typer.Option(
+            help="What masks' names have after the images', e.g. _mask; needed where one folder holds both.",
+            show_default="nothing, or a common word",
+        ),
+    ] = None,
+    truth_suffix: Annotated[str | None, typer.Option(help="Likewise, of truth.", show_default="likewise")] = None,
+    mask_values: Annotated[
+        str, typer.Option(help="What masks hold: auto, binary (0 is background), ids, or grey (cut at half).")
+    ] = "auto",
     split: Annotated[
         str | None, typer.Option(help="blocks (consecutive frames) or random (unrelated).", show_default="blocks")
     ] = None,
@@ -145,7 +220,7 @@ def import_(
     licence: Annotated[str, typer.Option(help="Licence of the images, for the record.")] = "unknown",
     force: Force = False,
 ) -> None:
-    """Import folders of images and masks, matched by name, a frame at a time."""
+    """Import folders of images and masks, paired by name, a frame at a time."""
     from cellab.data.importing import Import, import_folders
     from cellab.data.splitting import Splitting
     from cellab.data.stretching import Stretch
@@ -160,6 +235,9 @@ def import_(
         images=images,
         masks=masks,
         truth=truth,
+        mask_suffix=mask_suffix,
+        truth_suffix=truth_suffix,
+        mask_values=mask_values,
         related=related,
         scales=_numbers(scales, "--scales"),
         splitting=Splitting(split, _numbers(fractions, "--fractions"), gap, seed),
@@ -168,15 +246,18 @@ def import_(
         licence=licence,
     )
     with _progress() as progress:
-        provenance = import_folders(out, settings, overwrite=force, progress=progress)
-    for notice in provenance["notices"]:
+        imported = import_folders(out, settings, overwrite=force, progress=progress)
+    for notice in imported.provenance["notices"]:
         _notice(notice)
-    _done(f"{out} is written; `cellab data info {out}` describes it.")
+    _done(f"{out}: {imported.understood}")
 
 
-@app.command(epilog="Example: [bold]cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0[/]")
+@app.command(epilog="Example: cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0")
+@_stoppable(NOTHING_WRITTEN)
 def hide(
-    source: Annotated[Path, typer.Argument(metavar="IN.h5", help="A data set.", show_default=False)],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN.h5", parser=paths.given, help="A data set.", show_default=False)
+    ],
     out: Output,
     objects: Annotated[float, typer.Option(help="Share of the training masks' objects to hide.")] = 0.5,
     seed: Seed = 0,
@@ -195,9 +276,10 @@ def hide(
     )
 
 
-@app.command(epilog="Example: [bold]cellab data info half.h5[/]")
+@app.command(epilog="Example: cellab data info half.h5")
+@_stoppable("")
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A data set.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=paths.given, help="A data set.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the content with its digest.")] = False,
 ) -> None:
@@ -206,11 +288,12 @@ def info(
     from cellab.data.dataset import Dataset
     from cellab.data.summary import summarise
 
-    with Dataset.open(file) as dataset:
-        if verify and dataset.content_digest() != dataset.digest:
+    with _progress() as progress, Dataset.open(file) as dataset:
+        if verify and dataset.content_digest(progress) != dataset.digest:
             raise DataError(f"{file} is not what was written (its digest differs): make or copy it again.")
-        summary = summarise(dataset)
+        summary = summarise(dataset, progress)
     if as_json:
-        print(json.dumps(summary, indent=2))  # noqa: T201
+        console.print_json(summary)
     else:
-        Console().print(data_table(summary))
+        terminal = console.results()
+        terminal.print(data_table(summary, terminal.width))

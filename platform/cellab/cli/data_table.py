@@ -1,17 +1,20 @@
 """A data set's summary as a table for the terminal."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cellab.cli.layout import Column, laid_out
+
 SHOWN_RUNS = 3
 
 
-def data_table(summary: dict[str, Any]) -> Group:
-    """The summary of `cellab.data.summary.summarise`, laid out for people."""
-    parts: list[RenderableType] = [_facts(summary), Text(), _splits(summary)]
+def data_table(summary: dict[str, Any], width: int) -> Group:
+    """The summary of `cellab.data.summary.summarise`, laid out for people on a terminal of a width (columns)."""
+    parts: list[RenderableType] = [_facts(summary), Text(), _splits(summary, width)]
     for notice in summary["provenance"].get("notices", []):
         parts.append(Text(f"notice: {notice}", style="yellow"))
     return Group(*parts)
@@ -42,20 +45,19 @@ def _history(provenance: dict[str, Any]) -> str:
     return ", then ".join(steps)
 
 
-def _splits(summary: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("split", no_wrap=True)
-    for column in ("frames", "with mask", "objects", "area"):
-        table.add_column(column, justify="right")
-    for column in ("true objects", "true area", "hidden") if summary["has_truth"] else ():
-        table.add_column(column, justify="right")
+def _splits(summary: dict[str, Any], width: int) -> RenderableType:
+    truth = ("true objects", "true area", "hidden") if summary["has_truth"] else ()
+    columns = [Column(title) for title in ("frames", "with mask", "objects", "area", *truth)]
+    return laid_out([Column("split", words=True), *columns], list(_rows(summary)), width)
+
+
+def _rows(summary: dict[str, Any]) -> Iterator[list[str]]:
     for name, split in summary["splits"].items():
         cells = [str(split[key]) for key in ("frames", "annotated", "objects")] + [_share(split["foreground"])]
         if summary["has_truth"]:
             cells += [str(split["objects_truth"]), _share(split["foreground_truth"]), _share(split["hidden"])]
         numbers = f" ({_runs(split['runs'])})" if summary["related"] and split["frames"] else ""
-        table.add_row(name + numbers, *cells)
-    return table
+        yield [name + numbers, *cells]
 
 
 def _runs(runs: list[list[int]]) -> str:

@@ -1,15 +1,17 @@
 """`cellab plan`, `ablate`, `train` and `report`."""
 
 import hashlib
-import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from cellab import ablation as ablations
+from cellab import paths
+from cellab.cli import console
 from cellab.cli.tables import plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
@@ -30,12 +32,15 @@ OfOneLineage = Annotated[
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
 Name = Annotated[str, typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.")]
-Runs = Annotated[Path, typer.Option("--runs", help="The folder of studies.")]
+Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
     typer.Option("--store", help="Where stages' results live: a folder or an fsspec URL; by default RUNS/store."),
 ]
-Ablations = Annotated[Path | None, typer.Option("--ablations", help="A folder of ablation files.")]
+Ablations = Annotated[
+    Path | None,
+    typer.Option("--ablations", parser=paths.given, metavar="PATH", help="A folder of ablation files."),
+]
 Address = Annotated[str | None, typer.Option("--address", help="A running Ray cluster: HOST:PORT, ray://... or auto.")]
 StudyName = Annotated[
     str | None, typer.Option("--name", help="The study's folder below RUNS; by default the ablation's name.")
@@ -43,8 +48,8 @@ StudyName = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
-PIPED_WIDTH = 140  # columns of a table that goes to a file
 STORE = "store"  # below RUNS
+LONGEST_NAME = 200  # bytes; Ray adds a date, and file systems take 255
 FOLDER_NAME = re.compile(r"\w[\w.=+-]*")
 
 
@@ -58,16 +63,17 @@ def plan(
 ) -> None:
     """Show what an ablation would run: arms, seeds, trials, stages and how many of them are distinct or stored.
 
-    Example: [bold]cellab plan gan_loss data.path=half.h5[/]
+    Example: cellab plan gan_loss data.path=half.h5
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
     study = build_study(ablation.name, ablation)
     planned = plan_study(study, _existing_store(runs, store))
     if as_json:
-        print(json.dumps(planned, indent=2))  # noqa: T201
+        console.print_json(planned)
         return
-    Console().print(plan_table(planned, study))
+    terminal = console.results()
+    terminal.print(plan_table(planned, study, terminal.width))
 
 
 def ablate(
@@ -83,7 +89,7 @@ def ablate(
 
     What is stored already is reused; after Ctrl-C, or worse, the same command goes on where it stopped.
 
-    Example: [bold]cellab ablate gan_loss data.path=half.h5 scale=laptop 'seeds=[0,1]'[/]
+    Example: cellab ablate gan_loss data.path=half.h5 scale=laptop 'seeds=[0,1]'
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
@@ -99,7 +105,7 @@ def train(
 ) -> None:
     """Train one lineage, without an ablation, and write its report.
 
-    Example: [bold]cellab train data.path=half.h5 gan_loss=wgan_gp generations=3[/]
+    Example: cellab train data.path=half.h5 gan_loss=wgan_gp generations=3
     """
     for override in parse(overrides or []):
         if ablations.is_study_key(override.key):
@@ -121,11 +127,13 @@ def train(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A study's folder, e.g. runs/gan_loss.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=paths.given, metavar="FOLDER", help="A study's folder, e.g. runs/gan_loss.")
+    ],
 ) -> None:
     """Build report.html again from a study's files.
 
-    Example: [bold]cellab report runs/gan_loss[/]
+    Example: cellab report runs/gan_loss
     """
     from cellab.reports import write_reports
 
@@ -133,11 +141,17 @@ def report(
         beside = [path.parent.name for path in folder.parent.glob("*/study.yaml")]
         raise CellabError(f"{folder} holds no study{did_you_mean(folder.name, beside)}")
     for path in write_reports(folder):
-        Console().print(f"report: [bold]{path}[/]", soft_wrap=True)
+        _tell_report(path)
+
+
+def _tell_report(path: Path) -> None:
+    console.results(soft_wrap=True).print(Text.assemble("report: ", (str(path), "bold")))
 
 
 def _folder_name(chosen: str | None, default: str) -> str:
     name = default if chosen is None else chosen
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise CellabError(f"--name {name[:20]}...: it must be shorter, at most {LONGEST_NAME} letters.")
     if not FOLDER_NAME.fullmatch(name) or name == STORE:
         allowed = f"one plain folder name of letters, digits and . _ = + -, not {STORE!r}"
         if chosen is None:
@@ -153,8 +167,8 @@ def _check_folder(folder: Path | None) -> None:
 
 def _store_url(runs: Path, url: str | None) -> str:
     """Absolute where it is a folder: Ray's workers have working directories of their own."""
-    url = url or str(runs / STORE)
-    return url if "://" in url else str(Path(url).absolute())
+    url = str(runs / STORE) if url is None else url
+    return url if "://" in url else str(paths.given(url).absolute())
 
 
 def _existing_store(runs: Path, url: str | None) -> Store | None:
@@ -164,16 +178,16 @@ def _existing_store(runs: Path, url: str | None) -> Store | None:
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import check_folder, run_study
+    from cellab.run import alone, check_folder, check_names, run_study
 
-    notices, console = Console(stderr=True), Console()
-    if not console.is_terminal:
-        console.width = max(console.width, PIPED_WIDTH)
     folder = runs / study.name
-    check_folder(study, folder)  # before a store is made
-    ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, notices)
-    console.print(ranking_table(ranking, console.width))
-    console.print(f"report: [bold]{folder / 'report.html'}[/]", soft_wrap=True)
+    with alone(folder):
+        check_names(study)
+        check_folder(study, folder)  # before a store is made
+        ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
+    terminal = console.results()
+    terminal.print(ranking_table(ranking, terminal.width))
+    _tell_report(folder / "report.html")
     _raise_if_nothing_completed(ranking)
 
 

@@ -1,11 +1,12 @@
 """The plan and the ranking as tables for the terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
+from cellab.cli.layout import Column, fits, laid_out
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.study import Study
 
@@ -13,25 +14,22 @@ WIDE = 140  # columns
 NARROW = 90
 
 
-def plan_table(planned: dict[str, Any], study: Study) -> Group:
-    """Arms, seeds and stages of a plan."""
+def plan_table(planned: dict[str, Any], study: Study, width: int) -> Group:
+    """Arms, seeds and stages of a plan, for a terminal of a width (columns)."""
     head = Text.assemble(
         (study.ablation.question, "italic"),
         f"\n\n{len(planned['arms'])} arms × {len(planned['seeds'])} seeds {planned['seeds']} = ",
         (f"{planned['trials']} trials", "bold"),
         f", {study.config['generations']} generations of {study.config['members']} members each\n",
     )
-    arms = Table(box=None, pad_edge=False, header_style="bold")
-    arms.add_column("arm")
-    arms.add_column("overrides")
-    for arm in study.arms:
-        arms.add_row(arm.name + (" (baseline)" if arm.is_baseline else ""), " ".join(arm.overrides))
-    stages = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("stages", "asked for", "distinct", "stored", "to compute"):
-        stages.add_column(column, justify="left" if column == "stages" else "right")
-    for kind, count in planned["stages"].items():
-        left = count["distinct"] - count["stored"]
-        stages.add_row(kind, str(count["asked"]), str(count["distinct"]), str(count["stored"]), str(left))
+    named = [[arm.name + (" (baseline)" if arm.is_baseline else ""), " ".join(arm.overrides)] for arm in study.arms]
+    arms = laid_out([Column("arm", words=True), Column("overrides", words=True)], named, width)
+    counted = [
+        [kind, *map(str, (count["asked"], count["distinct"], count["stored"], count["distinct"] - count["stored"]))]
+        for kind, count in planned["stages"].items()
+    ]
+    counts = [Column(title) for title in ("asked for", "distinct", "stored", "to compute")]
+    stages = laid_out([Column("stages", words=True), *counts], counted, width)
     asked = sum(count["asked"] for count in planned["stages"].values())
     distinct = sum(count["distinct"] for count in planned["stages"].values())
     saving = f"\nSharing saves {asked - distinct} of {asked} stages ({(asked - distinct) / asked:.0%})."
@@ -39,37 +37,50 @@ def plan_table(planned: dict[str, Any], study: Study) -> Group:
 
 
 def ranking_table(ranking: dict[str, Any], width: int) -> Group:
-    """The arms by rank: validation ranks, test is shown, what does not fit a narrow terminal left out."""
-    spread = width >= WIDE
+    """The arms by rank: validation ranks, test is shown; of what does not fit into a narrow table, some is left out."""
+    spread, metrics = width >= WIDE, [name for name in METRIC_NAMES if width >= NARROW or name != "jaccard"]
+    columns, rows = _scores(ranking, metrics, spread=spread)
+    if not fits(columns, rows, width):  # then it is a list, which has room for everything
+        spread = True
+        columns, rows = _scores(ranking, METRIC_NAMES, spread=True)
     several = len(ranking["arms"]) > 1
-    generations = {arm["generation"] for arm in ranking["arms"]}
-    differ = len(generations) > 1
-    metrics = [name for name in METRIC_NAMES if width >= NARROW or name != "jaccard"]
-    hidden = any("hidden_recall" in arm["test"] for arm in ranking["arms"])
-    columns = ["trials", *(["gener-\nation"] if differ else []), f"validation\n{ranking['rank_by']}"]
-    columns += [*(f"test\n{metric}" for metric in metrics), *(["hidden\nrecall"] if hidden else [])]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right", no_wrap=True)
-    table.add_column("arm", overflow="fold")  # a long name gives way, no number does
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    for arm in ranking["arms"]:
-        cells = [_summary(arm["test"], metric, spread) for metric in metrics]
-        cells += [_summary(arm["test"], "hidden_recall", spread)] if hidden else []
-        name = arm["arm"] + (" *" if arm["baseline"] and several else "")
-        rank = "–" if arm["rank"] is None else str(arm["rank"])
-        cells.insert(0, _summary(arm["validation"], ranking["rank_by"], spread))
-        table.add_row(rank, name, _trials(arm), *([str(arm["generation"])] if differ else []), *cells)
     against = "the truth" if ranking["rank_reference"] == "truth" else "the given masks"
-    which = "Each arm's last generation" if differ else f"Generation {ranking['generation']}"
+    which = "Each arm's last generation" if _differ(ranking) else f"Generation {ranking['generation']}"
     head = Text.assemble(
         (f"\n{ranking['question']}\n", "italic"),
         f"{which} against {against}, micro-averaged, mean{' ± SD' if spread else ''} over "
         f"seeds; ranked by validation {ranking['rank_by']}."
-        + (" Hidden recall: of hidden objects in training frames.\n" if hidden else "\n"),
+        + (" Hidden recall: of hidden objects in training frames.\n" if _hidden(ranking) else "\n"),
     )
     note = [Text("* baseline", style="dim")] if several else []
-    return Group(head, table, *note, *_troubles(ranking))
+    return Group(head, laid_out(columns, rows, width), *note, *_troubles(ranking))
+
+
+def _differ(ranking: dict[str, Any]) -> bool:
+    """Whether some arms end in other generations than others."""
+    return len({arm["generation"] for arm in ranking["arms"]}) > 1
+
+
+def _hidden(ranking: dict[str, Any]) -> bool:
+    return any("hidden_recall" in arm["test"] for arm in ranking["arms"])
+
+
+def _scores(ranking: dict[str, Any], metrics: Sequence[str], *, spread: bool) -> tuple[list[Column], list[list[str]]]:
+    """The ranking's columns, and a row for each arm."""
+    differ, hidden, several = _differ(ranking), _hidden(ranking), len(ranking["arms"]) > 1
+    columns = [Column("rank"), Column("arm", words=True), Column("trials")]
+    columns += [Column("gener-\nation")] if differ else []
+    columns += [Column(f"validation\n{ranking['rank_by']}"), *(Column(f"test\n{metric}") for metric in metrics)]
+    columns += [Column("hidden\nrecall")] if hidden else []
+    rows = []
+    for arm in ranking["arms"]:
+        name = arm["arm"] + (" *" if arm["baseline"] and several else "")
+        cells = ["–" if arm["rank"] is None else str(arm["rank"]), name, _trials(arm)]
+        cells += [str(arm["generation"])] if differ else []
+        cells.append(_summary(arm["validation"], ranking["rank_by"], spread))
+        cells += [_summary(arm["test"], metric, spread) for metric in metrics]
+        rows.append(cells + ([_summary(arm["test"], "hidden_recall", spread)] if hidden else []))
+    return columns, rows
 
 
 def _summary(summaries: dict[str, Any], metric: str, with_spread: bool) -> str:
@@ -80,7 +91,7 @@ def _summary(summaries: dict[str, Any], metric: str, with_spread: bool) -> str:
 
 
 def _trials(arm: dict[str, Any]) -> str:
-    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed") if arm[status]]
+    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed", "stopped") if arm.get(status)]
     return f"{arm['completed']}/{arm['planned']}" + (f" ({', '.join(troubles)})" if troubles else "")
 
 

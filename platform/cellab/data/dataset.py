@@ -19,7 +19,9 @@ import h5py
 import numpy as np
 
 from cellab.data.digest import ContentDigest
-from cellab.errors import DataError
+from cellab.data.progress import Progress
+from cellab.errors import DataError, reason
+from cellab.locking import CANNOT_LOCK
 
 FORMAT = "cellab-dataset"
 VERSION = 2  # 1 had no sizes
@@ -70,11 +72,11 @@ class Dataset:
         """Opens a data set.
 
         Raises:
-            DataError: there is no such file, or it is not HDF5, damaged, no data set of cellab's or of another version.
+            DataError: there is no such file, or it is locked, not HDF5, damaged, no data set of cellab's or of another
+                version.
         """
         path = Path(path)
-        if not path.is_file():
-            raise DataError(f"there is no data set {path}: `cellab data import` or `cellab data synth` makes one.")
+        _check_is_file(path)
         file = _open_hdf5(path)
         try:
             _check_format(path, file)
@@ -156,12 +158,18 @@ class Dataset:
         """
         return self._read(scale, "truth" if truth else "masks", indices)
 
-    def content_digest(self) -> str:
-        """The digest of what is in the file now; differs from `digest` if somebody changed the file."""
+    def content_digest(self, progress: Progress | None = None) -> str:
+        """The digest of what is in the file now; differs from `digest` if somebody changed the file.
+
+        Args:
+            progress: called before each frame of each array.
+        """
         content = ContentDigest()
         for scale in self.scales:
             for name in ARRAYS[: 3 if self.has_truth else 2]:
                 for index in range(self.n_frames):
+                    if progress:
+                        progress(f"verifying {name} at scale {scale:g}", index, self.n_frames)
                     (frame,) = self._read(scale, name, [index])
                     content.update(f"{scale_group(scale)}/{name}", frame)
         return content.hexdigest(
@@ -189,12 +197,42 @@ class Dataset:
             raise DataError(f"{self.path} is damaged in {array.name} ({error}): make or copy it again.") from error
 
 
+def _check_is_file(path: Path) -> None:
+    try:
+        if path.is_file():
+            return
+        there = path.exists()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {reason(error)}.") from error
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: a data set is one file, which `cellab data import` makes of folders.")
+    if there:
+        raise DataError(f"{path} is a device or a pipe: a data set is a file.")
+    if path.is_symlink():
+        raise DataError(f"{path} is a link to {path.readlink()}, which is not there.")
+    raise DataError(f"there is no data set {path}: `cellab data import` or `cellab data synth` makes one.")
+
+
 def _open_hdf5(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, "r")
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            if error.errno not in CANNOT_LOCK:
+                raise
+            return h5py.File(path, "r", locking=False)  # a network file system without locks
     except OSError as error:
+        if isinstance(error, BlockingIOError):
+            raise DataError(
+                f"{path} is locked, since another program has it open to write: close it there, or wait for its end."
+            ) from error
+        if "already open for write" in str(error):
+            raise DataError(
+                f"{path} is marked as open to write: close it in the program that writes it; where that was killed, "
+                f"`h5clear -s {path}` removes the mark."
+            ) from error
         if isinstance(error, PermissionError):
-            raise DataError(f"{path} may not be read: {error}.") from error
+            raise DataError(f"{path} may not be read: {reason(error)}.") from error
         if h5py.is_hdf5(path):
             raise DataError(f"{path} is truncated or damaged ({error}): make or copy it again.") from error
         raise DataError(

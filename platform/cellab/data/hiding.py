@@ -8,9 +8,10 @@ import numpy as np
 
 from cellab.data.dataset import SPLITS, TRAIN, UNUSED, Dataset, check_training_masks
 from cellab.data.objects import Objects, find_objects, labels
+from cellab.data.progress import Progress
+from cellab.data.reservation import Reservation
 from cellab.data.scaling import area_average, largest
-from cellab.data.synthetic import Progress
-from cellab.data.writer import DatasetWriter, check_writable
+from cellab.data.writer import DatasetWriter
 from cellab.errors import DataError
 
 
@@ -60,11 +61,10 @@ def hide(
     """
     if not 0 <= share <= 1:
         raise DataError(f"objects {share}: give the share to hide, from 0 to 1, e.g. 0.5.")
-    check_writable(target, overwrite)
-    with Dataset.open(source) as data:
+    with Reservation(target, overwrite) as place, Dataset.open(source) as data:
         split, notices = _known_frames(data)
         training = np.flatnonzero((split == TRAIN) & data.annotated)
-        objects = find_objects(data, training)
+        objects = find_objects(data, training, progress=progress)
         if not objects.count:
             raise DataError(f"{source}: the training masks hold no object to hide.")
         chosen = np.random.default_rng(seed).permutation(objects.count)[: round(share * objects.count)]
@@ -85,7 +85,7 @@ def hide(
             notices=tuple(notices),
         )
         provenance = _provenance(data, share, seed, hidden)
-        _copy(data, target, split, objects, is_hidden, provenance, overwrite, progress)
+        _copy(data, place, split, objects, is_hidden, provenance, progress)
     return hidden
 
 
@@ -103,16 +103,15 @@ def _known_frames(data: Dataset) -> tuple[np.ndarray, list[str]]:
 
 def _copy(
     data: Dataset,
-    target: Path,
+    place: Reservation,
     split: np.ndarray,
     objects: Objects,
     is_hidden: np.ndarray,
     provenance: dict[str, Any],
-    overwrite: bool,
     progress: Progress | None,
 ) -> None:
     with DatasetWriter(
-        target,
+        place,
         {scale: largest(data.sizes(scale)) for scale in data.scales},
         data.n_frames,
         mask_type=data.mask_type,
@@ -120,7 +119,6 @@ def _copy(
         instances=data.instances,
         related=data.related,
         provenance=provenance,
-        overwrite=overwrite,
     ) as writer:
         for index in range(data.n_frames):
             given = {scale: data.instances_of(scale, [index])[0] for scale in data.scales}

@@ -1,6 +1,5 @@
-"""Finds and reads images: folders of PNG and TIFF, the pages of a TIFF as consecutive frames, each read when needed."""
+"""Reads pictures, PNG and the pages of TIFF, each when it is needed."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,6 @@ from cellab.data.stored import Stored, as_image, as_mask
 from cellab.data.tiff import is_tiff, opened
 from cellab.errors import DataError
 
-PNG, TIFF = (".png",), (".tif", ".tiff")
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -23,12 +20,17 @@ class Picture:
     Args:
         path: of the file.
         page: of the TIFF, from 0; None: the file holds one image.
-        key: what images and masks are matched by: the file's name without its ending, and the page.
+        key: the file's name without its ending and the page, counted from 1, e.g. ``"stack:07"``.
     """
 
     path: Path
     page: int | None
     key: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its ending, `.ome.tif` being one."""
+        return self.key if self.page is None else self.key.rpartition(":")[0]
 
     def __str__(self) -> str:
         return str(self.path) if self.page is None else f"{self.path} (page {self.page + 1})"
@@ -54,42 +56,6 @@ def _damaged(picture: "Picture | Path", error: Exception) -> DataError:
     return DataError(f"{picture} cannot be read ({reason}): it is damaged or truncated; copy it again.")
 
 
-def find_pictures(folder: Path, what: str) -> list[Picture]:
-    """The pictures of a folder, or of one file, in natural order (2 before 10), pages of a TIFF in theirs.
-
-    Args:
-        folder: where they are; of a file's pages the keys are their numbers only.
-        what: for messages, e.g. ``"images"``.
-
-    Raises:
-        DataError: there is no such folder, nothing in it, or two files of one name.
-    """
-    if folder.is_file():
-        return [Picture(p.path, p.page, str(p.page or 0)) for p in pages_of(folder)]
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder} to take {what} from.")
-    files = sorted((f for f in folder.iterdir() if _is_picture(f)), key=lambda f: natural(f.name))
-    if not files:
-        endings = sorted({f.suffix for f in folder.iterdir() if f.is_file() and f.suffix})
-        held = f"it holds {', '.join(endings)}" if endings else "it is empty"
-        raise DataError(f"there are no {what} in {folder}: {held}, and PNG or TIFF is needed.")
-    by_stem: dict[str, Path] = {}
-    for file in files:
-        other = by_stem.setdefault(file.stem, file)
-        if other != file:
-            raise DataError(f"{what} {other} and {file} have the same name: keep one of them.")
-    return [picture for file in files for picture in pages_of(file)]
-
-
-def _is_picture(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in PNG + TIFF and not path.name.startswith(".")
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key by which ``a2`` comes before ``a10``."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
-
-
 def pages_of(path: Path) -> list[Picture]:
     """The pictures of one file: the pages of a TIFF, or the one that it holds.
 
@@ -101,10 +67,17 @@ def pages_of(path: Path) -> list[Picture]:
     """
     with _readable(path):
         count = len(opened(path).planes) if is_tiff(path) else 1
+    name = stem_of(path)
     if count == 1:
-        return [Picture(path, None, path.stem)]
-    digits = len(str(count - 1))
-    return [Picture(path, page, f"{path.stem}:{page:0{digits}d}") for page in range(count)]
+        return [Picture(path, None, name)]
+    digits = len(str(count))
+    return [Picture(path, page, f"{name}:{page + 1:0{digits}d}") for page in range(count)]
+
+
+def stem_of(path: Path) -> str:
+    """A picture's name without its ending, `.ome.tif` being one."""
+    stem = path.stem
+    return stem[: -len(".ome")] if stem.lower().endswith(".ome") and len(stem) > len(".ome") else stem
 
 
 def read_image(picture: Picture) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from cellab.data.dataset import Dataset
+from cellab.data.progress import Progress
 
 NEIGHBOURS = np.ones(
     (3, 3), int
@@ -43,7 +44,9 @@ def labels(mask: np.ndarray, instances: bool) -> np.ndarray:
     return np.where(mask > 0, np.searchsorted(ids, mask) + 1, 0).astype(np.int32)
 
 
-def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> Objects:
+def find_objects(
+    dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None
+) -> Objects:
     """Finds the objects of some frames, reading one frame at a time.
 
     In unrelated frames every part of a mask is an object. In related ones parts with the same id belong together, over
@@ -54,13 +57,16 @@ def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> 
         dataset: the data set; its largest scale counts.
         indices: ascending frame numbers.
         truth: of the complete masks rather than the given ones.
+        progress: called before each frame.
     """
     parts = _Forest()
     first_part: dict[int, int] = {}  # by frame
     sizes: list[np.ndarray] = []
     known: dict[int, int] = {}  # the first part of an id
     before: np.ndarray | None = None
-    for index, mask in _masks(dataset, indices, truth):
+    for done, (index, mask) in enumerate(_masks(dataset, indices, truth)):
+        if progress:
+            progress("finding objects", done, len(indices))
         numbered = labels(mask, dataset.instances)
         sizes.append(np.bincount(numbered.ravel())[1:])
         first_part[index] = parts.add(len(sizes[-1]))
@@ -80,9 +86,9 @@ def find_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> 
     return _collect(parts, first_part, sizes)
 
 
-def count_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False) -> int:
+def count_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None) -> int:
     """How many objects there are; see `find_objects`."""
-    return find_objects(dataset, indices, truth).count
+    return find_objects(dataset, indices, truth, progress).count
 
 
 def _masks(dataset: Dataset, indices: np.ndarray, truth: bool) -> Iterator[tuple[int, np.ndarray]]:

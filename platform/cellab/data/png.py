@@ -24,6 +24,8 @@ def read_png(path: Path) -> Stored:
         DataError: it is animated, or in colours that are not red, green and blue.
     """
     with Image.open(path) as image:
+        image.verify()  # the check sums, which decoding does not look at
+    with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise DataError(f"{path} is animated: save each of its pictures by itself, or as the pages of a TIFF.")
         if image.mode not in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"):

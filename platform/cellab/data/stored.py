@@ -65,8 +65,8 @@ def as_image(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if stored.inverted:
         notices.append(INVERTED)
     grey = _single(_in_full_range(stored))
-    if grey.ndim == 3:
-        if not stored.colour or grey.shape[2] != 3:
+    if grey.ndim > 2:
+        if grey.shape[2:] != (3,) or not (stored.colour or stored.palette is not None):
             raise DataError(f"{what} holds {grey.shape[2]} channels: save the one to import by itself.")
         notices.append(GREYED)
         grey = _luminance(grey)
@@ -104,15 +104,15 @@ def as_mask(stored: Stored, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
                 f"mask {what} has the same value everywhere: the objects seem to be in its transparency (alpha): save "
                 f"that channel as the mask."
             )
-        notices.append(f"mask: {DROPPED}")
+        notices.append(DROPPED)
     if stored.bits == 1:
         numbers = _white(stored, numbers)
     elif stored.inverted:
-        notices.append("mask: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background")
+        notices.append("stored inverted (MINISWHITE), its stored numbers were taken, 0 is background")
     elif _shows_background_brightest(stored, numbers):
-        notices.append("mask: its palette shows 0 brightest, its stored numbers were taken, 0 is background")
+        notices.append("its palette shows 0 brightest, its stored numbers were taken, 0 is background")
     _check_ids(numbers, what)
-    return _turned(numbers.astype(np.uint32), stored, notices, "mask: "), tuple(notices)
+    return _turned(numbers.astype(np.uint32), stored, notices), tuple(notices)
 
 
 def _single(numbers: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def _in_full_range(stored: Stored) -> np.ndarray:
     """The numbers with palettes looked up, inverted ones turned over, those of few bits in the range of eight."""
     numbers, bits = stored.numbers, stored.bits
     if stored.palette is not None:
-        return _looked_up(stored.palette, numbers)
+        return _looked_up(stored.palette, _single(numbers))
     if numbers.dtype.kind not in "bu":  # the range of numbers with a sign is its own mirror image
         return numbers if not stored.inverted else -numbers if numbers.dtype.kind == "f" else ~numbers
     white = numbers.dtype.type(2**bits - 1)
@@ -170,9 +170,11 @@ def _check_ids(numbers: np.ndarray, what: str) -> None:
         raise DataError(f"mask {what} holds {numbers.dtype} values: give whole numbers, 0 for background.")
     if kind == "b" or (kind == "u" and numbers.dtype.itemsize <= 4):
         return
-    wrong = (numbers < 0) | (numbers > LARGEST_ID)
     if kind == "f":
-        wrong |= ~np.isfinite(numbers) | (numbers != np.floor(numbers))
+        exact = numbers.astype(np.float64)  # in fewer bits the largest id would be rounded up
+        wrong = ~((exact >= 0) & (exact <= LARGEST_ID) & (exact == np.floor(exact)))
+    else:
+        wrong = (numbers < 0) | (numbers > LARGEST_ID)
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
         raise DataError(
@@ -181,11 +183,11 @@ def _check_ids(numbers: np.ndarray, what: str) -> None:
         )
 
 
-def _turned(values: np.ndarray, stored: Stored, notices: list[str], prefix: str = "") -> np.ndarray:
+def _turned(values: np.ndarray, stored: Stored, notices: list[str]) -> np.ndarray:
     """The picture as its orientation tag says that it is shown."""
     if stored.orientation not in range(2, 9):
         return values
-    notices.append(prefix + TURNED)
+    notices.append(TURNED)
     if stored.orientation >= 5:
         values = values.T
     rows, columns = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}[

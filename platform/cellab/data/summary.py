@@ -4,12 +4,17 @@ from typing import Any
 
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.objects import count_objects
+from cellab.data.progress import Progress
 from cellab.data.scaling import largest, sizes_in_words
 from cellab.data.splitting import runs
 
 
-def summarise(dataset: Dataset) -> dict[str, Any]:
-    """What there is to know about a data set, ready for JSON; reads every mask once, frame by frame.
+def summarise(dataset: Dataset, progress: Progress | None = None) -> dict[str, Any]:
+    """What there is to know about a data set, ready for JSON; reads every mask frame by frame.
+
+    Args:
+        dataset: the data set.
+        progress: called before each frame, of each split.
 
     Returns:
         Shares are of pixels at the largest scale; ``hidden`` is the share of the truth's pixels that the given masks
@@ -25,15 +30,17 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
         "has_truth": dataset.has_truth,
         "scales": {f"{scale:g}": list(largest(dataset.sizes(scale))) for scale in dataset.scales},
         "sizes": {f"{scale:g}": sizes_in_words(dataset.sizes(scale)) for scale in dataset.scales},
-        "splits": {name: _summarise_split(dataset, name) for name in SPLITS},
+        "splits": {name: _summarise_split(dataset, name, progress) for name in SPLITS},
         "provenance": dataset.provenance,
     }
 
 
-def _summarise_split(dataset: Dataset, split: str) -> dict[str, Any]:
+def _summarise_split(dataset: Dataset, split: str, progress: Progress | None) -> dict[str, Any]:
     scale, indices = dataset.scales[0], dataset.indices(split)
     given, true, missed, pixels = 0, 0, 0, 0
-    for index in indices:
+    for done, index in enumerate(indices):
+        if progress:
+            progress(f"{split} masks", done, len(indices))
         (mask,) = dataset.masks(scale, [index])
         given += int(mask.sum())
         pixels += mask.size
@@ -49,10 +56,10 @@ def _summarise_split(dataset: Dataset, split: str) -> dict[str, Any]:
         "last": int(indices[-1]) if len(indices) else None,
         "runs": [[int(run[0]), int(run[-1])] for run in runs(indices)],
         "foreground": given / pixels if pixels else None,
-        "objects": count_objects(dataset, indices),
+        "objects": count_objects(dataset, indices, progress=progress),
     }
     if dataset.has_truth:
         summary["foreground_truth"] = true / pixels if pixels else None
-        summary["objects_truth"] = count_objects(dataset, indices, truth=True)
+        summary["objects_truth"] = count_objects(dataset, indices, truth=True, progress=progress)
         summary["hidden"] = missed / true if true else None
     return summary

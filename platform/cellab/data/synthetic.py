@@ -11,13 +11,13 @@ import numpy as np
 from cellab.data.dataset import SPLITS, check_training_masks
 from cellab.data.label_faults import FaultRates, LabelFaults, draw_faults
 from cellab.data.phantom import Anatomy
+from cellab.data.progress import Progress
+from cellab.data.reservation import Reservation
 from cellab.data.scaling import check_scales, scale_frame, scale_instances, scaled_size
 from cellab.data.splitting import Splitting
 from cellab.data.staining import Optics, Tissue
-from cellab.data.writer import DatasetWriter, check_writable, smallest_type
+from cellab.data.writer import DatasetWriter, smallest_type
 from cellab.errors import DataError
-
-Progress = Callable[[str, int, int], None]  # what is done, how many, of how many
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,21 @@ def synthesise(
     Raises:
         DataError: too few frames to split, no labelled cell in training, or a file that cannot be written.
     """
-    check_writable(path, overwrite)
+    with Reservation(path, overwrite) as place:
+        return _synthesise(place, phantom, progress)
+
+
+def _synthesise(place: Reservation, phantom: Phantom, progress: Progress | None) -> dict[str, Any]:
     split = phantom.splitting.codes(np.ones(phantom.n_frames, bool))
     tissue = Tissue(phantom.seed, phantom.n_frames, phantom.size, phantom.anatomy, phantom.optics)
-    present = _presence(tissue)
+    present = _presence(tissue, progress)
     faults = draw_faults(np.random.default_rng([phantom.seed, 2]), present, split, phantom.faults)
     is_labelled = np.take_along_axis(present & ~faults.unlabelled, faults.shown, axis=0)
-    check_training_masks(str(path), split, faults.annotated, np.asarray(is_labelled.any(axis=1)))
+    check_training_masks(str(place.path), split, faults.annotated, np.asarray(is_labelled.any(axis=1)))
     provenance = _provenance(phantom, faults)
     earlier = lru_cache(phantom.faults.stale_frames[1])(tissue.ids)
     with DatasetWriter(
-        path,
+        place,
         {scale: scaled_size((phantom.size, phantom.size), scale) for scale in phantom.scales},
         phantom.n_frames,
         mask_type=smallest_type(present.shape[1]),
@@ -93,7 +97,6 @@ def synthesise(
         instances=True,
         related=True,
         provenance=provenance,
-        overwrite=overwrite,
     ) as writer:
         for index in range(phantom.n_frames):
             frame, truth = tissue.section(index)
@@ -111,11 +114,13 @@ def synthesise(
     return provenance
 
 
-def _presence(tissue: Tissue) -> np.ndarray:
+def _presence(tissue: Tissue, progress: Progress | None) -> np.ndarray:
     """(N, cells + 1) bool: whether a cell, by id, is seen in a section."""
-    count = len(tissue.cells.owners) + 1
-    seen = [np.bincount(tissue.ids(index).ravel(), minlength=count) > 0 for index in range(tissue.n_frames)]
-    present = np.stack(seen)
+    present = np.zeros((tissue.n_frames, len(tissue.cells.owners) + 1), bool)
+    for index in range(tissue.n_frames):
+        present[index, np.unique(tissue.ids(index))] = True
+        if progress:
+            progress("cutting sections", index + 1, tissue.n_frames)
     present[:, 0] = False
     return present
 

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, EXTRASAMPLE, PHOTOMETRIC
 
+from cellab.data.channels import count_channels
 from cellab.data.stored import Stored
 from cellab.errors import DataError
 
@@ -54,8 +55,7 @@ class Stack:
         path: of the file.
 
     Attributes:
-        planes: its frames.
-        left_out: how many pages of lower resolution (pyramids, thumbnails) or of transparency it has besides.
+        planes: its frames; pages of lower resolution (pyramids, thumbnails) and of transparency are left out.
 
     Raises:
         DataError: it is truncated, or holds several channels or pictures of several sizes.
@@ -66,13 +66,17 @@ class Stack:
         # other files of an OME set are read when their turn comes
         self._file = tifffile.TiffFile(path, _multifile=False)
         try:
-            self.planes, self.left_out = self._find_planes()
-            channels = _channels(self._file)
+            self.planes, left_out = self._find_planes()
+            channels, notices = count_channels(self._file)
             if channels > 1:
                 raise DataError(f"{path} holds {channels} channels: save the one to import by itself.")
         except BaseException:
             self.close()
             raise
+        if left_out:
+            pages = "1 page" if left_out == 1 else f"{left_out} pages"
+            notices += (f"{pages} of lower resolution or of transparency left out",)
+        self._notices = notices
 
     def close(self) -> None:
         """Closes the file."""
@@ -91,10 +95,8 @@ class Stack:
         plane = self.planes[frame]
         page = self._page(plane.page)
         _check_readable(page, what)
-        notices: tuple[str, ...] = ()
-        if frame == 0 and self.left_out:
-            pages = "1 page" if self.left_out == 1 else f"{self.left_out} pages"
-            notices = (f"{pages} of lower resolution or of transparency left out",)
+        self._check_whole(page, what)
+        notices = self._notices if frame == 0 else ()
         return _described(page, self._numbers(page, plane.number, what), notices)
 
     def _page(self, number: int) -> tifffile.TiffPage:
@@ -125,7 +127,7 @@ class Stack:
         count = len(self._file.pages)
         handle = self._file.filehandle
         handle.seek(self._file.pages.next_page_offset or 0)
-        if count == 0 or any(handle.read(self._file.tiff.offsetsize)):
+        if handle.read(self._file.tiff.offsetsize) != bytes(self._file.tiff.offsetsize):
             raise DataError(f"{self._path} is truncated or damaged after page {count}: copy it again.")
         return count
 
@@ -133,11 +135,18 @@ class Stack:
         """How many planes lie behind a directory entry."""
         promised = _promised(self._file, page, alone) if page.is_final else 1
         if promised > 1:
-            held = (self._file.filehandle.size - page.dataoffsets[0]) // page.nbytes
-            if 1 < held < promised:
+            held, rest = divmod(self._file.filehandle.size - page.dataoffsets[0], page.nbytes)
+            if held == 1 and (rest == 0 or page.offset > page.dataoffsets[0]):
+                return page.imagedepth  # somebody kept the description of the stack that it was taken from
+            if held < promised:
                 raise DataError(f"{self._path} holds {held} of {promised} pages, it is truncated: copy it again.")
-            promised = min(promised, held)  # one: somebody kept the description of the stack that it was taken from
         return promised * page.imagedepth
+
+    def _check_whole(self, page: tifffile.TiffPage, what: str) -> None:
+        """Checks that all strips or tiles are in the file: some codecs make up what is missing."""
+        ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+        if not ends or (not page.is_final and max(ends) > self._file.filehandle.size):
+            raise DataError(f"{what} is truncated or damaged: copy it again.")
 
     def _numbers(self, page: tifffile.TiffPage, number: int, what: str) -> np.ndarray:
         """(H, W) or (H, W, channels)."""
@@ -167,7 +176,7 @@ class Stack:
         height, width = page.shaped[2:4]
         plane = np.zeros(page.shaped[2:], page.dtype)
         layer = number // page.tiledepth
-        count = len(page.dataoffsets) // math.ceil(page.imagedepth / page.tiledepth)
+        count = math.prod(page.chunked[1:])
         for index in range(layer * count, (layer + 1) * count):
             self._file.filehandle.seek(page.dataoffsets[index])
             coded = self._file.filehandle.read(page.databytecounts[index])
@@ -212,23 +221,6 @@ def _promised(tiff: tifffile.TiffFile, page: tifffile.TiffPage, alone: bool) -> 
     if alone and page.is_stk:
         return int(page.tags["UIC2tag"].count)
     return 1
-
-
-def _channels(tiff: tifffile.TiffFile) -> int:
-    """How many channels the pages are said to be of; those of an OME set may be in other files."""
-    most = 1
-    for series in tiff.series:
-        axes: Any = series.axes
-        if "C" not in axes or series.keyframe.photometric in (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR):
-            continue
-        channels = series.shape[axes.index("C")]
-        pages = list(series.pages)
-        before = series.shape[: len(axes) - series.keyframe.ndim]
-        if "C" in axes[: len(before)] and len(pages) == math.prod(before):
-            here = np.array([page is not None for page in pages]).reshape(before)
-            channels = int(np.moveaxis(here, axes.index("C"), 0).reshape(channels, -1).any(axis=1).sum())
-        most = max(most, channels)
-    return most
 
 
 def _described(page: tifffile.TiffPage, numbers: np.ndarray, notices: tuple[str, ...]) -> Stored:

@@ -1,8 +1,8 @@
 """Writes a data set frame by frame, so that the file is whole or absent."""
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,10 @@ import numpy as np
 from cellab import __version__
 from cellab.data.dataset import ARRAYS, FORMAT, SPLITS, VERSION, scale_group
 from cellab.data.digest import ContentDigest
-from cellab.errors import DataError
+from cellab.data.reservation import Reservation
+from cellab.data.storage import Storage
+from cellab.errors import DataError, reason
+from cellab.stopping import signals_put_off
 
 TILE = 256  # pixels: at most this side of a chunk, so that one frame and one tile read fast
 
@@ -26,7 +29,7 @@ class DatasetWriter:
     A context manager: leaving it well finishes the file, leaving it by an exception leaves nothing.
 
     Args:
-        path: the file to be.
+        path: the file to be, or its reservation.
         sizes: height and width at each scale, of the largest frame.
         n_frames: how many frames there will be.
         mask_type: of masks and truth: uint8, uint16 or uint32.
@@ -34,15 +37,15 @@ class DatasetWriter:
         instances: whether the masks hold ids.
         related: whether the frames are consecutive.
         provenance: what is known of the data's making; JSON.
-        overwrite: whether a file that is there may be replaced.
+        overwrite: whether a file that is there may be replaced; a reservation says so itself.
 
     Raises:
-        DataError: the file is there, or cannot be written.
+        DataError: the file is there, is being written by somebody else, or cannot be written.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Reservation,
         sizes: Mapping[float, tuple[int, int]],
         n_frames: int,
         *,
@@ -53,9 +56,9 @@ class DatasetWriter:
         provenance: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> None:
-        self.path = Path(path)
-        check_writable(self.path, overwrite)
-        self.partial = self.path.with_name(self.path.name + ".partial")
+        described = json.dumps({**(provenance or {}), "created_by": f"cellab {__version__}"})
+        self.reservation = path if isinstance(path, Reservation) else Reservation(path, overwrite)
+        self.path = self.reservation.path
         self.related = related
         self.instances = instances
         self.arrays = ARRAYS[: 3 if has_truth else 2]
@@ -65,13 +68,27 @@ class DatasetWriter:
         self.sizes: dict[float, np.ndarray] = {}
         self.digest = ""
         self._content = ContentDigest()
+        self._storage = Storage(self.reservation.descriptor)
+        with signals_put_off():
+            self._file = h5py.File(self._storage, "w")
         try:
-            self._file = h5py.File(self.partial, "w")
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be written: {error}") from error
-        self._file.attrs["provenance"] = json.dumps({**(provenance or {}), "created_by": f"cellab {__version__}"})
-        for scale, size in sizes.items():
-            self._create(scale, size, n_frames, np.dtype(mask_type))
+            with self._writing():
+                self._file.attrs["provenance"] = described
+                for scale, size in sizes.items():
+                    self._create(scale, size, n_frames, np.dtype(mask_type))
+        except BaseException:
+            self.abort()
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around all that HDF5 is told."""
+        try:
+            with signals_put_off():
+                yield
+        finally:
+            if error := self._storage.error:
+                raise DataError(f"{self.path} could not be written: {reason(error)}.") from error
 
     def _create(self, scale: float, size: tuple[int, int], n_frames: int, mask_type: np.dtype) -> None:
         group = self._file.create_group(scale_group(scale))
@@ -110,9 +127,10 @@ class DatasetWriter:
         self.names.append(name)
         self.split[index] = SPLITS.index(split)
         self.annotated[index] = annotated
-        for array, pyramid in zip(ARRAYS, (frames, masks, truth), strict=True):
-            if pyramid is not None:
-                self._write(array, index, pyramid)
+        with self._writing():
+            for array, pyramid in zip(ARRAYS, (frames, masks, truth), strict=True):
+                if pyramid is not None:
+                    self._write(array, index, pyramid)
 
     def _write(self, array: str, index: int, pyramid: Pyramid) -> None:
         for scale, image in pyramid.items():
@@ -137,22 +155,26 @@ class DatasetWriter:
             related=self.related,
             instances=self.instances,
         )
-        for name, values in said.items():
-            self._file.create_dataset(name, data=values, dtype=h5py.string_dtype() if name == "names" else None)
-        for scale, sizes in self.sizes.items():
-            self._file.create_dataset(f"{scale_group(scale)}/sizes", data=sizes)
         attributes = {"format": FORMAT, "version": VERSION, "digest": self.digest}
-        self._file.attrs.update({**attributes, "related": self.related, "instances": self.instances})
-        self._file.close()
-        with self.partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        self.partial.replace(self.path)
+        with self._writing():
+            for name, values in said.items():
+                self._file.create_dataset(name, data=values, dtype=h5py.string_dtype() if name == "names" else None)
+            for scale, sizes in self.sizes.items():
+                self._file.create_dataset(f"{scale_group(scale)}/sizes", data=sizes)
+            self._file.attrs.update({**attributes, "related": self.related, "instances": self.instances})
+            self._file.close()
+        try:
+            with signals_put_off():
+                self.reservation.move_into_place()
+        except OSError as error:
+            raise DataError(f"{self.path} could not be written: {reason(error)}.") from error
         return self.digest
 
     def abort(self) -> None:
         """Leaves nothing behind."""
-        self._file.close()
-        self.partial.unlink(missing_ok=True)
+        with signals_put_off():
+            self._file.close()
+            self.reservation.release()
 
     def __enter__(self) -> Self:
         return self
@@ -161,27 +183,8 @@ class DatasetWriter:
         try:
             if error is None:
                 self.finish()
-        except OSError as trouble:
-            error = trouble
         finally:
-            if error is not None or not self.digest:
-                self.abort()
-        if isinstance(error, OSError):
-            raise DataError(f"{self.path} could not be written: {error}") from error
-
-
-def check_writable(path: Path, overwrite: bool) -> None:
-    """Checks, before long work, that a file may come to be.
-
-    Raises:
-        DataError: it is there and may not be replaced, or its folder is not there.
-    """
-    if path.exists() and not overwrite:
-        raise DataError(f"{path} is there already: name another file, or replace it with --force.")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: name a file in it, e.g. {path / 'cells.h5'}.")
-    if not path.parent.is_dir():
-        raise DataError(f"there is no folder {path.parent}: make it, or write {path.name} elsewhere.")
+            self.abort()  # of a finished file there is nothing left to remove
 
 
 def smallest_type(largest_id: int) -> type[np.unsignedinteger]:

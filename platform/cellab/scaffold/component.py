@@ -94,7 +94,7 @@ class Draft:
                 for folder in reversed([each for each in path.parents if not each.exists()]):
                     folder.mkdir()
                     made.append(folder)
-                with path.open("x") as file:
+                with path.open("x", encoding="utf-8") as file:
                     made.append(path)
                     file.write(content)
         except OSError as error:
@@ -177,7 +177,7 @@ def _class_name(name: str, kind: str, base: type) -> str:
 
 def _yaml(base: Component, target: str) -> str:
     """The base's, with another `_target_`; without the first comment, which would be its summary."""
-    text = base.path.read_text().lstrip()
+    text = base.path.read_text(encoding="utf-8").lstrip()
     while text.startswith("#"):
         text = text.partition("\n")[2].lstrip()
     return re.sub(r"^_target_:.*$", f"_target_: {target}", text, count=1, flags=re.MULTILINE).rstrip() + "\n"

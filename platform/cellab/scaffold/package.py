@@ -64,7 +64,7 @@ def _module_name(folder: Path) -> str:
 
 def _existing(folder: Path, path: Path) -> Target:
     try:
-        project: dict[str, Any] = tomllib.loads(path.read_text())
+        project: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CellabError(f"{path} is not readable TOML: {error}") from error
     offered = project.get("project", {}).get("entry-points", {}).get(GROUP)

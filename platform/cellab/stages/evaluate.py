@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cellab import hdf5
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
@@ -40,7 +41,7 @@ def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         return probability
 
     rows: list[dict[str, Any]] = []
-    with Dataset.open(workplace.data_path) as data, h5py.File(workplace.output / OVERLAYS, "w") as pictures:
+    with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / OVERLAYS) as pictures:
         chosen = {split: _evaluated(data, split, settings) for split in SPLITS}
         total, done = sum(map(len, chosen.values())), 0
         for split, indices in chosen.items():

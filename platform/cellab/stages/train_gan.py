@@ -4,10 +4,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import torch
 from torch import Tensor, nn
 
+from cellab import hdf5
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.errors import DivergedError
@@ -133,7 +133,7 @@ def _crop_source(request: dict[str, Any], path: Path, settings: Gan, size: int, 
 
 def _save_samples(path: Path, fake: Tensor, real: Tensor) -> None:
     """Writes generated and real images, (n, S, S) uint8, for people to compare."""
-    with h5py.File(path, "w", track_order=False) as file:
+    with hdf5.new_file(path) as file:
         for name, images in (("generated", fake), ("real", real)):
             grey = ((images[:, 0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
             file.create_dataset(name, data=grey.cpu().numpy())

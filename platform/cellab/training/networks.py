@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cellab.components import instantiate
@@ -25,7 +25,7 @@ def build_network(config: dict[str, Any], kind: str, device: torch.device) -> nn
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """Writes parameters and buffers as safetensors."""
-    save_file({name: value.contiguous().cpu() for name, value in network.state_dict().items()}, path)
+    path.write_bytes(save({name: value.contiguous().cpu() for name, value in network.state_dict().items()}))
 
 
 def load_network(config: dict[str, Any], kind: str, path: Path, device: torch.device) -> nn.Module:
@@ -33,7 +33,7 @@ def load_network(config: dict[str, Any], kind: str, path: Path, device: torch.de
     state = torch.get_rng_state()  # the initialisation that is overwritten must not move the stage's random stream
     network = build_network(config, kind, device)
     torch.set_rng_state(state)
-    network.load_state_dict(load_file(path))
+    network.load_state_dict(load(path.read_bytes()))
     return network.eval().requires_grad_(False)
 
 

@@ -85,3 +85,41 @@ def test_images_that_need_no_stretching_are_left_alone_one_by_one_too() -> None:
     stretch = Stretch(each=True)
     limits = limits_of(stretch, FULL, np.uint8)
     np.testing.assert_array_equal(stretch.apply(FLAT.astype(np.uint8)[None], limits), FLAT[None])
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint32, np.float32, np.float64])
+@pytest.mark.parametrize("each", [False, True])
+def test_numbers_of_any_type_are_stretched_alike(dtype: type[np.number], each: bool) -> None:
+    stretch = Stretch("always", percentiles=(0, 100), each=each)
+    image = np.array([[100, 110, 130, 180, 200]], dtype)
+    expected = np.round((image.astype(float) - 100) * 2.55)
+    np.testing.assert_array_equal(stretch.apply(image, limits_of(stretch, image, dtype)), expected)
+
+
+def test_a_small_range_of_fractions_fills_the_grey_values() -> None:
+    stretch = Stretch(percentiles=(0, 100), each=True)
+    image = np.linspace(0.2, 0.3, 256, dtype=np.float32)[None]
+    limits = limits_of(stretch, image, np.float32)
+    assert (limits.low, limits.high) == (np.float32(0.2), np.float32(0.3))
+    np.testing.assert_array_equal(stretch.apply(image, limits), np.arange(256)[None])
+
+
+def test_a_large_offset_leaves_the_grey_values_apart() -> None:
+    image = np.arange(4_000_000_000, 4_000_000_256, dtype=np.uint32)[None]
+    stretch = Stretch(percentiles=(0, 100))
+    np.testing.assert_array_equal(stretch.apply(image, limits_of(stretch, image, np.uint32)), np.arange(256)[None])
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7, -3e4, 1e30])
+@pytest.mark.parametrize("each", [False, True])
+def test_constant_numbers_do_not_divide_by_zero(value: float, each: bool) -> None:
+    stretch = Stretch(each=each)
+    image = np.full((3, 4), value, np.float64)
+    assert not stretch.apply(image, limits_of(stretch, image, np.float64)).any()
+
+
+@pytest.mark.parametrize("dtype", ["int16", "uint32", "float16", "float64"])
+def test_none_needs_a_black_and_a_white(dtype: str) -> None:
+    with pytest.raises(DataError, match=rf"stretch none: images of {dtype} values must be stretched, .* give auto, or"):
+        Stretch("none").values(np.dtype(dtype))
+    assert Stretch("none").values(np.dtype("uint16")).dtype == np.uint16

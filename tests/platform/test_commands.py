@@ -283,7 +283,7 @@ def test_three_mistakes_of_three_kinds_in_three_arms_are_told_at_once(cellab, ph
     )
     told = refused(cellab("plan", "wrong", f"data.path={phantom}", "scale=smoke"))
     assert "arm misspelt: unet: there is no unet 'papr'" in told
-    assert "arm impossible: unet: width: 0 is not allowed" in told
+    assert "arm impossible: unet.width: 0 is not allowed" in told
     assert "arm unfit: training.crop_size: 40 is not divisible" in told
     assert "fine" not in told
 

@@ -8,7 +8,15 @@ from cellab.training.crops import Crops
 from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, ReplayBuffer
 
 CPU = torch.device("cpu")
-SETTINGS = PseudoLabels(capacity=6, minimum=4, refresh_probability=0.5, batch_size=4, max_tries=40, refresh_tries=12)
+SETTINGS = PseudoLabels(
+    capacity=6,
+    minimum=4,
+    refresh_probability=0.5,
+    batch_size=4,
+    max_tries=40,
+    refresh_tries=12,
+    minimum_prominence=None,
+)
 
 
 def pair(value: float) -> Batch:

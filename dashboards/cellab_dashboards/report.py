@@ -44,7 +44,7 @@ def write_report(study_dir: Path) -> Path:
     path = study_dir / REPORT
     beside = path.with_name(f".{REPORT}.{os.getpid()}")
     try:
-        beside.write_text(page, encoding="utf-8")
+        beside.write_text(page, encoding="utf-8", errors="replace")  # a file's name may be no text
         beside.replace(path)
     except OSError as error:
         raise CellabError(f"{path} cannot be written ({error.strerror}): its folder must be writable.") from error
@@ -65,6 +65,8 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "generations_differ": len(tables.last_generations(study)) > 1,
         "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),
         "troubles": tables.troubles(study),
+        "stopped": tables.STOPPED,
+        "only_stopped": tables.only_stopped(study),
         "curves": figures.curves(study),
         "without_results": tables.without_results(study),
         "by_generation": tables.by_generation(study),

@@ -105,12 +105,12 @@ class PaperAugmentation:
         noise: Sequence[float],
     ) -> None:
         self.rotation = between("rotation", rotation, 0, 180)
-        self.zoom = interval("zoom", zoom, low=0.1)
+        self.zoom = interval("zoom", zoom, 0.1, 10)
         self.shear = between("shear", shear, 0, 1)
         self.flips = Flips(between("flip_probability", flip_probability, 0, 1))
         self.appearance_probability = between("appearance_probability", appearance_probability, 0, 1)
-        self.blur = interval("blur", blur, low=0)
-        self.noise = interval("noise", noise, low=0)
+        self.blur = interval("blur", blur, 0, 100)
+        self.noise = interval("noise", noise, 0, 1)
 
     def linear(self, count: int, generator: Generator) -> Tensor:
         """Random linear maps of output to input coordinates (count, 2, 2), float32, on the CPU."""
@@ -199,10 +199,10 @@ class StrongAugmentation:
             blur=blur,
             noise=noise,
         )
-        self.amplitude = between("amplitude", amplitude, 0, float("inf"), open_high=True)
+        self.amplitude = between("amplitude", amplitude, 0, 1000)
         self.spacing = between("spacing", spacing, 1, float("inf"), open_high=True)
-        self.contrast = interval("contrast", contrast, low=0)
-        self.gamma = interval("gamma", gamma, low=0.1)
+        self.contrast = interval("contrast", contrast, 0, 100)
+        self.gamma = interval("gamma", gamma, 0.1, 100)
         self.cutout_probability = between("cutout_probability", cutout_probability, 0, 1)
         self.cutout = between("cutout", cutout, 0, 1)
 

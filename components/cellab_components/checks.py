@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+LARGEST = 10**9  # whole number: larger ones overflow somewhere
 
-def at_least(name: str, value: int, minimum: int) -> int:
-    """The value, if it is a whole number of at least `minimum`; ValueError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{name}: {value!r} is not allowed; it must be a whole number of at least {minimum}.")
+
+def at_least(name: str, value: int, minimum: int, maximum: int = LARGEST) -> int:
+    """The value, if it is a whole number of at least `minimum` and at most `maximum`; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        most = f" and at most {maximum}" if isinstance(value, int) and value > maximum else ""
+        raise ValueError(f"{name}: {value!r} is not allowed; it must be a whole number of at least {minimum}{most}.")
     return value
 
 
@@ -33,11 +36,12 @@ def numbers(name: str, values: Sequence[float]) -> list[float]:
     return list(values)
 
 
-def interval(name: str, values: Sequence[float], low: float) -> tuple[float, float]:
-    """The pair of values, if `low <= first <= second < inf`; ValueError otherwise."""
+def interval(name: str, values: Sequence[float], low: float, high: float) -> tuple[float, float]:
+    """The pair of values, if `low <= first <= second <= high`; ValueError otherwise."""
     pair = numbers(name, values)
-    if len(pair) != 2 or not low <= pair[0] <= pair[1] < float("inf"):
-        raise ValueError(f"{name}: {pair!r} is not allowed; it must be [low, high] with {low:g} <= low <= high.")
+    if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
+        limits = f"{low:g} <= low <= high <= {high:g}"
+        raise ValueError(f"{name}: {pair!r} is not allowed; it must be [low, high] with {limits}.")
     return pair[0], pair[1]
 
 

@@ -4,6 +4,8 @@ from torch import Tensor
 
 from cellab_components.checks import at_least, positive
 
+MOST = 100  # discriminators
+
 
 class MeanEnsemble:
     """The generator minimises the mean of its losses against all discriminators.
@@ -25,7 +27,7 @@ class MeanEnsemble:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = at_least("size", size, 1)
+        self.size = at_least("size", size, 1, MOST)
 
     def __call__(self, losses: Tensor) -> Tensor:
         """A scalar, of the generator's losses (D,) against each discriminator."""
@@ -55,7 +57,7 @@ class MaxEnsemble:
     """
 
     def __init__(self, size: int) -> None:
-        self.size = at_least("size", size, 1)
+        self.size = at_least("size", size, 1, MOST)
 
     def __call__(self, losses: Tensor) -> Tensor:
         """A scalar, of the generator's losses (D,) against each discriminator."""
@@ -87,7 +89,7 @@ class SoftmaxEnsemble:
     """
 
     def __init__(self, size: int, temperature: float) -> None:
-        self.size = at_least("size", size, 1)
+        self.size = at_least("size", size, 1, MOST)
         self.temperature = positive("temperature", temperature)
 
     def __call__(self, losses: Tensor) -> Tensor:

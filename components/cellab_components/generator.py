@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from cellab_components.checks import at_least, power_of_two
 
 FIRST_SIDE = 4  # pixels of the map that the linear layer yields
+MOST_MAPPING_LAYERS = 100
 
 
 class PaperGenerator(nn.Module):
@@ -204,7 +205,7 @@ class StyleGenerator(nn.Module):
         self.latent = at_least("latent", latent, 1)
         self.size = power_of_two("size", size, 2 * FIRST_SIDE)
         self.widths = widths = _widths(width, size, max_width)
-        depth = at_least("mapping_layers", mapping_layers, 1)
+        depth = at_least("mapping_layers", mapping_layers, 1, MOST_MAPPING_LAYERS)
         self.mapping = nn.ModuleList(_unit_linear(latent, latent, bias=0) for _ in range(depth))
         self.constant = nn.Parameter(torch.randn(1, widths[0], FIRST_SIDE, FIRST_SIDE))
         self.first = StyledConv(widths[0], widths[0], latent)

@@ -4,16 +4,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from cellab import components
 from cellab.crop_checks import CropChecks, does_not_fit
 from cellab.data.dataset import Dataset
-from cellab.errors import CellabError
+from cellab.rehearsal import build_all, gan_mistakes, member_mistakes
 
 
 def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> list[str]:
     """All that is wrong with a composed trial.
 
-    Every component is built once, networks without memory, so that each rejects impossible arguments itself.
+    Every component is built once, and every optimiser takes a step, so that each rejects impossible arguments itself.
 
     Args:
         config: resolved.
@@ -23,52 +22,15 @@ def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> lis
     Returns:
         One sentence per mistake.
     """
-    import torch
-
-    mistakes: list[str] = []
-    built: dict[str, Any] = {}
-    with torch.device("meta"):
-        for kind in components.kinds():
-            try:
-                if "_target_" in config.get(kind, {}):
-                    built[kind] = components.instantiate(config[kind], kind)
-            except CellabError as error:
-                mistakes.append(str(error))
-    mistakes += _optimiser_mistakes(config, built)
+    built, mistakes = build_all(config)
+    mistakes += member_mistakes(config["training"])
+    if "gan_loss" in built:
+        mistakes += gan_mistakes(config["gan_loss"], built["gan_loss"])
     mistakes += _scale_mistakes(config, data) or [
         *_size_mistakes(config, data, built),
         *(crops.mistakes(config) if {"prominence_schedule", "data_mix"} <= set(built) else ()),
     ]
     return mistakes
-
-
-def _optimiser_mistakes(config: dict[str, Any], built: dict[str, Any]) -> Iterator[str]:
-    """Optimisers and the schedule reject impossible arguments themselves; augmentations of real crops too."""
-    import torch
-
-    def weights() -> list[Any]:
-        return [torch.nn.Parameter(torch.zeros(1))]
-
-    def train_member() -> None:
-        optimiser = components.instantiate(training["optimiser"], "training.optimiser")(weights())
-        if training["learning_rate_schedule"] is not None:
-            components.instantiate(training["learning_rate_schedule"], "training.learning_rate_schedule")(optimiser)
-
-    def train_gan() -> None:
-        components.instantiate(config["gan"]["crop_augmentation"], "gan.crop_augmentation")
-        components.instantiate(config["evaluation"]["voting"], "evaluation.voting")
-        if "gan_loss" in built:
-            built["gan_loss"].generator_optimiser(weights())
-            built["gan_loss"].discriminator_optimiser(weights())
-
-    training = config["training"]
-    for key, build in (("training.optimiser and its schedule", train_member), ("gan_loss.optimiser", train_gan)):
-        try:
-            build()
-        except CellabError as error:
-            yield str(error)
-        except (TypeError, ValueError, ArithmeticError) as error:
-            yield f"{key}: {error}"
 
 
 def _scale_mistakes(config: dict[str, Any], data: Dataset) -> list[str]:

@@ -9,8 +9,7 @@ with a folder `config/<kind>/<name>.yaml` in it; each YAML names a class by `_ta
 
 import functools
 import importlib
-import inspect
-import traceback
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -23,10 +22,15 @@ from omegaconf import OmegaConf
 from cellab.documentation import Documentation
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
+from cellab.signatures import fit, keyed
+from cellab.targets import resolve, traceback_of
+from cellab.values import shown
 
 GROUP = "cellab.components"
 # parses a hundred files in the time that OmegaConf's own loader takes for two
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# what a class raises that cannot do with its arguments; numbers that overflow are among them
+BUILD_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -109,21 +113,13 @@ def _package(point: EntryPoint) -> Package:
     try:
         module = importlib.import_module(point.value)
     except Exception as error:
-        raise CellabError(f"{named} does not import:\n{_traceback(error)}") from error
+        raise CellabError(f"{named} does not import:\n{traceback_of(error)}") from error
     if not hasattr(module, "__path__"):
         raise CellabError(f"{named} is no package: it needs a folder with config/<kind>/<name>.yaml in it.")
     config = Path(module.__path__[0]) / "config"
     if not config.is_dir():
         raise CellabError(f"{named} has no folder of configs: {config} should hold <kind>/<name>.yaml.")
     return Package(origin, point.value, config)
-
-
-def _traceback(error: BaseException) -> str:
-    """Indented, without what lies between us and the module that does not import."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if f.filename not in (__file__, importlib.__file__) and not f.filename.startswith("<")]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(theirs)] if theirs else []
-    return "  " + "".join([*lines, *traceback.format_exception_only(error)]).strip().replace("\n", "\n  ")
 
 
 @functools.cache
@@ -190,31 +186,6 @@ def get(kind: str, name: str) -> Component:
     return catalogue()[kind, name]
 
 
-def resolve(path: str, where: str) -> Callable[..., Any]:
-    """The class or function at a dotted path; `where` names the place that asked, for the message.
-
-    Raises:
-        CellabError: there is none (the nearest name is suggested), or its module does not import (with its traceback).
-    """
-    named = f"{where}: `_target_: {path}` cannot be loaded"
-    module_name, _, attribute = str(path).rpartition(".")
-    if not module_name:
-        raise CellabError(f"{named}: it must be the full name of a class, e.g. my_package.my_module.MyClass.")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise CellabError(f"{named}: there is no module {error.name}.") from error
-        raise CellabError(f"{named}: {module_name} does not import:\n{_traceback(error)}") from error
-    except Exception as error:
-        raise CellabError(f"{named}: {module_name} does not import:\n{_traceback(error)}") from error
-    target = getattr(module, attribute, None)
-    if not callable(target):
-        near = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise CellabError(f"{named}: {module_name} has no class or function {attribute}{did_you_mean(attribute, near)}")
-    return target  # type: ignore[no-any-return]
-
-
 def build(kind: str, name: str, **arguments: Any) -> Any:
     """Builds a component from its YAML's defaults and the given arguments.
 
@@ -237,54 +208,50 @@ def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
     """
     import hydra.utils
 
-    mistakes = check_signature(config, where, given=tuple(arguments))
+    fitted, mistakes = fit(config, where, given=tuple(arguments))
     if mistakes:
-        raise ConfigError(mistakes)
+        raise ConfigError(list(map(str, mistakes)))
     try:
-        return hydra.utils.instantiate(config, **arguments, _convert_="all")
+        return hydra.utils.instantiate(fitted, **arguments, _convert_="all")
     except Exception as error:
         cause = error.__cause__ or error
-        if isinstance(cause, ValueError | TypeError):
-            raise ConfigError([f"{where}: {cause}"]) from error
+        if isinstance(cause, BUILD_ERRORS):
+            raise ConfigError([rejection(fitted, where, cause, str(error))]) from error
         raise
 
 
-def check_signature(config: dict[str, Any], where: str, given: tuple[str, ...] = ()) -> list[str]:
-    """Binds a configuration's arguments, and its nested configurations', to the signatures of their `_target_`s.
+_NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
+
+
+def rejection(config: dict[str, Any], where: str, cause: BaseException, trace: str = "") -> str:
+    """What a class says against its arguments, with the dotted key that it is about.
 
     Args:
-        config: with `_target_`; keys that begin and end with an underscore are Hydra's.
-        where: the dotted key of the configuration, for the messages.
-        given: names of arguments that code will add.
-
-    Returns:
-        One sentence per mistake: the key, what was found and what is allowed.
+        config: that was to be built.
+        where: its dotted key.
+        cause: what the class raised.
+        trace: Hydra's own message, which tells the nested configuration that was being built.
     """
-    mistakes = [mistake for key, value in config.items() for mistake in check_nested(value, f"{where}.{key}")]
-    try:
-        target = resolve(config["_target_"], where)
-        parameters = inspect.signature(target).parameters.values()
-    except CellabError as error:
-        return [*mistakes, str(error)]
-    except (TypeError, ValueError):  # written in C: it has none
-        return mistakes
-    found = {key for key in config if not (key.startswith("_") and key.endswith("_"))} | set(given)
-    allowed = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    for name in sorted(found - set(allowed)) if not takes_any else []:
-        mistakes.append(f"{where}.{name}: {config['_target_']} takes no such argument{did_you_mean(name, allowed)}")
-    if not config.get("_partial_"):
-        required = {p.name for p in parameters if p.default is p.empty and p.name in allowed}
-        mistakes += [f"{where}.{name}: {config['_target_']} needs it." for name in sorted(required - found)]
-    return mistakes
+    nested = re.search(r"^full_key: (\S+)$", trace, re.MULTILINE)
+    for part in nested[1].split(".") if nested else ():
+        config, where = config[part], f"{where}.{part}"
+    said = keyed(str(cause), where, config)
+    if said.key != where:
+        return str(said)
+    text = (str(cause).splitlines() or [type(cause).__name__])[0]
+    if isinstance(cause, ValueError):
+        told = set(map(float, _NUMBERS.findall(text)))
+        named = [name for name, value in config.items() if told & _numbers(value)]
+        return f"{where}.{named[0]}: {text}" if len(named) == 1 else f"{where}: {text}"
+    given = ", ".join(f"{name}={shown(value)}" for name, value in config.items() if not name.startswith("_"))
+    return f"{where}: {config['_target_']}({given}) cannot be built: {type(cause).__name__}: {text}"
 
 
-def check_nested(value: Any, where: str) -> list[str]:
-    """The same for every configuration with a `_target_` inside a value; others have no signature."""
-    if isinstance(value, list):
-        return [mistake for n, item in enumerate(value) for mistake in check_nested(item, f"{where}.{n}")]
-    if not isinstance(value, dict):
-        return []
-    if "_target_" in value:
-        return check_signature(value, where)
-    return [mistake for key, item in value.items() for mistake in check_nested(item, f"{where}.{key}")]
+def _numbers(value: Any) -> set[float]:
+    values = value if isinstance(value, list) else [value]
+    return {float(item) for item in values if isinstance(item, int | float) and not isinstance(item, bool)}
+
+
+def check_signature(config: dict[str, Any], where: str) -> list[str]:
+    """What of a configuration does not fit the signature of its `_target_`, one sentence per mistake."""
+    return list(map(str, fit(config, where)[1]))

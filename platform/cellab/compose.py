@@ -1,7 +1,10 @@
 """Composes the configuration of a trial by Hydra, and checks it before any compute."""
 
+import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cellab import components
 from cellab.errors import ConfigError
+from cellab.keys import annotation_in
 from cellab.names import did_you_mean
 from cellab.overrides import Override, last_of_each_key, parse, unknown_key
-from cellab.settings import check_sections
+from cellab.settings import LINEAGE, check_sections
+from cellab.signatures import fit
+from cellab.targets import resolve
+from cellab.values import Mistake, is_text, shown
 
 CONFIG = Path(__file__).parent / "config"
 OPTIONAL = ("gan_regulariser",)  # kinds that a trial may do without
@@ -51,6 +58,12 @@ def compose(directory: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
+@functools.cache
+def defaults() -> dict[str, Any]:
+    """The configuration of a trial without overrides, interpolations unresolved."""
+    return compose(CONFIG, "trial", [])
+
+
 def compose_trial(overrides: list[str]) -> dict[str, Any]:
     """The resolved configuration of one trial, as plain dicts and lists.
 
@@ -66,18 +79,19 @@ def compose_trial(overrides: list[str]) -> dict[str, Any]:
     """
     wanted = last_of_each_key(parse(overrides))
     options = groups()
-    choices = [override for override in wanted if override.key in options and not _is_none(override)]
+    choices = [override.as_text() for override in wanted if override.key in options and not _is_none(override)]
     values = [override for override in wanted if override.key not in options]
     wrong = {choice.key: m for choice in choices if (m := _unknown_choice(choice, options[choice.key]))}
     chosen = compose(CONFIG, "trial", [choice.text for choice in choices if choice.key not in wrong])
-    within = [value for value in values if value.key.partition(".")[0] not in wrong]
+    within = [_typed(value, chosen) for value in values if value.key.partition(".")[0] not in wrong]
     mistakes = [*wrong.values(), *(mistake for value in within if (mistake := _misfit(value, chosen)))]
     if mistakes:
         raise ConfigError(mistakes)
-    config = compose(CONFIG, "trial", [override.text for override in [*choices, *values]])
+    config = compose(CONFIG, "trial", [override.text for override in [*choices, *within]])
     _put_regulariser(config)
+    _keep(config, _checked(config))
     _lengthen(config)
-    return _resolve(config)
+    return _checked(config)
 
 
 def _put_regulariser(config: dict[str, Any]) -> None:
@@ -92,10 +106,9 @@ def _put_regulariser(config: dict[str, Any]) -> None:
 
 def _lengthen(config: dict[str, Any]) -> None:
     """Equal compute in one generation: the first, or the second where a teacher needs no parents to label for it."""
-    steps, generations = config["training"]["steps"], config["generations"]
-    if config["equal_compute"] is True and isinstance(steps, int) and isinstance(generations, int):
-        inherits = getattr(components.resolve(config["teacher"]["_target_"], "teacher"), "inherits", True)
-        config["training"]["steps"] = steps * generations
+    if config["equal_compute"]:
+        inherits = getattr(resolve(config["teacher"]["_target_"], "teacher"), "inherits", True)
+        config["training"]["steps"] *= config["generations"]
         config["generations"] = 1 if inherits else 2
 
 
@@ -109,7 +122,13 @@ def _unknown_choice(choice: Override, options: list[str]) -> str | None:
         return f"{choice.text}: every lineage has a {choice.key}: choose another, one of {', '.join(options)}."
     if choice.value in options:
         return None
-    return f"{choice.key}: there is no {choice.key} {str(choice.value)!r}{did_you_mean(str(choice.value), options)}"
+    named = str(choice.value) if choice.value is not None else shown(None)
+    return f"{choice.key}: there is no {choice.key} {named!r}{did_you_mean(named, options)}"
+
+
+def _typed(value: Override, chosen: dict[str, Any]) -> Override:
+    """The override as its key wants it: a file may be called `1.10`, or `a,b.h5`."""
+    return value.as_text() if is_text(annotation_in(chosen, value.key)) else value
 
 
 def _misfit(value: Override, chosen: dict[str, Any]) -> str | None:
@@ -123,6 +142,8 @@ def _misfit(value: Override, chosen: dict[str, Any]) -> str | None:
     for parent in parents:
         here = here.get(parent) if isinstance(here, dict) else None
         among_arguments |= isinstance(here, dict) and "_target_" in here
+    if mistake := value.mistake or _broken_reference(value):
+        return mistake
     if not (value.adds and among_arguments) and (mistake := unknown_key(value.key, chosen)):
         return mistake
     if value.removes and not among_arguments:
@@ -135,8 +156,41 @@ def _misfit(value: Override, chosen: dict[str, Any]) -> str | None:
     return None
 
 
+def _broken_reference(value: Override) -> str | None:
+    try:
+        OmegaConf.create({"value": value.value})
+    except OmegaConfBaseException:
+        return f"{value.text}: ${{ begins a reference to another key, such as ${{training.steps}}; this is none."
+    return None
+
+
+def _checked(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with its interpolations resolved and every value converted to what its key wants.
+
+    Raises:
+        ConfigError: values that do not fit.
+    """
+    plain = _resolve(config)
+    sections, mistakes = check_sections(plain)
+    for name, section in sections.items():
+        plain |= asdict(section) if name == LINEAGE else {name: asdict(section)}
+    for kind in components.kinds():
+        if kind in plain:
+            plain[kind], wrong = _fitted(plain[kind], kind)
+            mistakes += wrong
+    if mistakes := _without_echoes(mistakes, config):
+        raise ConfigError(list(map(str, mistakes)))
+    return plain
+
+
+def _fitted(config: dict[str, Any], kind: str) -> tuple[dict[str, Any], list[Mistake]]:
+    if "_target_" not in config:
+        return config, [Mistake(kind, "it needs a `_target_` that names its class.")]
+    return fit(config, kind)
+
+
 def _resolve(config: dict[str, Any]) -> dict[str, Any]:
-    if config["data"]["path"] == "???":
+    if config["data"]["path"] in ("???", None, ""):
         raise ConfigError(
             ["data.path is not set: name a data set, e.g. data.path=cells.h5 (`cellab data synth cells.h5` makes one)."]
         )
@@ -145,9 +199,27 @@ def _resolve(config: dict[str, Any]) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ConfigError([f"{error.full_key}: {str(error.msg or error).partition(chr(10))[0]}"]) from error
     assert isinstance(resolved, dict)
-    plain = {str(key): value for key, value in resolved.items()}
-    mistakes = check_sections(plain)
-    mistakes += [mistake for key, value in plain.items() for mistake in components.check_nested(value, key)]
-    if mistakes:
-        raise ConfigError(mistakes)
-    return plain
+    return {str(key): value for key, value in resolved.items()}
+
+
+def _keep(config: dict[str, Any], checked: dict[str, Any]) -> None:
+    """Replaces values by their converted selves, but for references to others, which are to follow."""
+    for key, value in config.items():
+        if isinstance(value, dict) and isinstance(checked[key], dict):
+            _keep(value, checked[key])
+        elif "${" not in str(value):
+            config[key] = checked[key]
+
+
+def _without_echoes(mistakes: list[Mistake], config: dict[str, Any]) -> list[Mistake]:
+    """Drops the mistakes of values that are copies of others by reference, if those are told."""
+    told = {mistake.key for mistake in mistakes}
+
+    def copied(mistake: Mistake) -> str | None:
+        here: Any = config
+        for part in mistake.key.split("."):
+            here = here.get(part) if isinstance(here, dict) else None
+        reference = re.fullmatch(r"\$\{([\w.]+)\}", here) if isinstance(here, str) else None
+        return reference[1] if reference else None
+
+    return [mistake for mistake in mistakes if copied(mistake) not in told]

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 from cellab.errors import ConfigError
 from cellab.names import did_you_mean
-from cellab.overrides import Override, parse, render
+from cellab.overrides import Override, parse, render, render_value
 
 Settings = dict[str, Any]  # key of a trial's configuration, or kind of component, to value
 Content = dict[str, Any]  # of an ablation file: a design reads the keys that are its own
+
+Typed = Callable[[str, Any], Any]  # of a key and a value: the value as the key wants it
 
 BASELINE = "baseline"  # the name of an arm that sets nothing apart
 
@@ -44,6 +46,9 @@ class Design(Protocol):
 
     def mistakes(self, content: Content) -> Iterator[str]:
         """One sentence per mistake in the design's own keys."""
+
+    def typed(self, content: Content, typed: Typed) -> Content:
+        """The content with every value of a trial's key as the key wants it."""
 
     def sets(self, content: Content) -> dict[str, str]:
         """Keys of trials that no override may set, since every arm does, and how to choose their values instead."""
@@ -82,7 +87,7 @@ class Factorised:
         for factor, values in factors.items():
             if not isinstance(values, list) or not values:
                 yield f"factors.{factor}: {values!r} is not a list of values, e.g. factors.{factor}=[a,b]."
-            elif len({str(value) for value in values}) < len(values):
+            elif any(_same(*pair) for pair in itertools.combinations(values, 2)):
                 yield f"factors.{factor}: {values} names a value twice."
             if factor not in baseline:
                 yield f"baseline.{factor}: it is a factor, so the baseline must say its value."
@@ -91,13 +96,20 @@ class Factorised:
                 hint = did_you_mean(factor, factors)
                 yield f"baseline.{factor}: it is not a factor{hint} Set it for all arms in overrides."
 
+    def typed(self, content: Content, typed: Typed) -> Content:
+        """The baseline's values and the factors'."""
+        factors = content.get("factors")
+        if isinstance(factors, dict):
+            content = content | {"factors": {factor: _listed(factor, factors[factor], typed) for factor in factors}}
+        return content | {"baseline": _settings(content["baseline"], typed)} if "baseline" in content else content
+
     def sets(self, content: Content) -> dict[str, str]:
         """Every factor."""
         factors = content.get("factors")
         if not isinstance(factors, dict):
             return {}
         return {
-            factor: f"choose its values with 'factors.{factor}=[{','.join(map(str, values))}]'"
+            factor: f"choose its values with 'factors.{factor}={render_value(values)}'"
             for factor, values in factors.items()
             if isinstance(values, list)
         }
@@ -154,6 +166,13 @@ class LeaveOneOut:
             if not isinstance(settings, dict) or not settings:
                 yield f"without.{mechanism}: {settings!r} is not a mapping of keys to values, e.g. {{members: 1}}."
 
+    def typed(self, content: Content, typed: Typed) -> Content:
+        """The baseline's values, and those of each mechanism's settings."""
+        settled = {key: _settings(content[key], typed) for key in ("baseline",) if key in content}
+        if isinstance(without := content.get("without"), dict):
+            settled["without"] = {mechanism: _settings(settings, typed) for mechanism, settings in without.items()}
+        return content | settled
+
     def sets(self, content: Content) -> dict[str, str]:
         """What the baseline says."""
         baseline = content.get("baseline")
@@ -193,6 +212,14 @@ class Pairs:
             if len({str(settings) for settings in labels.values()}) == 1:
                 yield f"pairs.{pair}: both settings are the same."
 
+    def typed(self, content: Content, typed: Typed) -> Content:
+        """The values of both settings of each pair."""
+        pairs = content.get("pairs")
+        if not isinstance(pairs, dict):
+            return content
+        settled = {pair: _each(labels, lambda settings: _settings(settings, typed)) for pair, labels in pairs.items()}
+        return content | {"pairs": settled}
+
     def sets(self, content: Content) -> dict[str, str]:  # noqa: ARG002
         """Nothing: a pair sets what it likes."""
         return {}
@@ -229,6 +256,10 @@ class FreeArms:
                 yield f"arms.{name}: it does the same as arms.{seen[does]}."
             seen.setdefault(does, name)
 
+    def typed(self, content: Content, typed: Typed) -> Content:  # noqa: ARG002
+        """As it is: overrides are typed where they are composed."""
+        return content
+
     def sets(self, content: Content) -> dict[str, str]:  # noqa: ARG002
         """Nothing: an arm's own overrides come last."""
         return {}
@@ -241,6 +272,24 @@ DESIGNS: dict[str, Design] = {
     "pairs": Pairs(),
     "arms": FreeArms(),
 }
+
+
+def _settings(settings: Any, typed: Typed) -> Any:
+    """Settings with values as their keys want them; whatever is none, for `mistakes` to tell, as it is."""
+    return {key: typed(key, value) for key, value in settings.items()} if isinstance(settings, dict) else settings
+
+
+def _listed(factor: str, values: Any, typed: Typed) -> Any:
+    return [typed(factor, value) for value in values] if isinstance(values, list) else values
+
+
+def _each(labels: Any, settled: Callable[[Any], Any]) -> Any:
+    return {label: settled(settings) for label, settings in labels.items()} if isinstance(labels, dict) else labels
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one; true is not 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _overrides(settings: Settings) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from cellab import hdf5
 from cellab.designs import Arm
 from cellab.evaluation.names import METRIC_NAMES
 from cellab.executors.driver import Ending, describe
+from cellab.executors.stopping import Endings
 from cellab.stage import Outcome, Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
@@ -48,7 +49,7 @@ COUNTERS: dict[str, Any] = {
     "threshold": pl.List(pl.Float64),
 }
 
-Endings = dict[tuple[str, int], Ending]
+STATUSES = ("completed", "diverged", "failed", "stopped")
 
 
 def write_results(study: Study, store: Store, endings: Endings, folder: Path) -> pl.DataFrame:
@@ -127,7 +128,7 @@ class _Gathered:
                 return {
                     "seed": key[1],
                     "status": "diverged",
-                    "stage": _stage_name(stage),
+                    "stage": stage.part,
                     "step": outcome.diverged["step"],
                     "message": describe(outcome.diverged),
                 }
@@ -135,7 +136,7 @@ class _Gathered:
         if last in self.outcomes:
             return {"seed": key[1], "status": "completed", "stage": None, "step": None, "message": None}
         ending = endings.get(key, Ending("stopped", "it was stopped before its end"))
-        return {"seed": key[1], "status": ending.status, "stage": None, "step": None, "message": ending.message}
+        return {"seed": key[1], "status": ending.status, "stage": ending.stage, "step": None, "message": ending.message}
 
     def write_images(self, path: Path) -> None:
         """Copies generated images and overlays."""
@@ -161,11 +162,6 @@ class _Gathered:
 def _copy(path: Path, name: str, to: h5py.File, where: str) -> None:
     with h5py.File(path) as source:
         source.copy(source[name], to, name=where)
-
-
-def _stage_name(stage: Stage) -> str:
-    """A stage's label without its trial: `generator`, `gen 1 member 0`."""
-    return stage.label.partition(" seed=")[2].partition(" ")[2] or stage.label
 
 
 def rank(study: Study, results: pl.DataFrame, trials: dict[tuple[str, int], dict[str, Any]]) -> dict[str, Any]:
@@ -221,7 +217,7 @@ def _arm_entry(
         "overrides": list(arm.overrides),
         "generation": generation,
         "planned": len(mine),
-        **{status: sum(t["status"] == status for t in mine) for status in ("completed", "diverged", "failed")},
+        **{status: sum(t["status"] == status for t in mine) for status in STATUSES},
         "validation": _summaries(last.filter(pl.col("split") == "validation")),
         "test": _summaries(last.filter((pl.col("split") == "test") & (pl.col("metric") != "hidden_recall")))
         | _summaries(last.filter(hidden)),

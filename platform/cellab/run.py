@@ -1,7 +1,6 @@
 """Runs a study from plan to report, in its own folder."""
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +13,17 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from cellab import interruption
 from cellab.cli.display import Display
 from cellab.data.dataset import Dataset
 from cellab.designs import DESIGNS
 from cellab.errors import CellabError, DataError, reason
 from cellab.executors.monitor import Monitor
+from cellab.executors.stopping import Endings, Stopped
 from cellab.locking import Claim, TakenError
 from cellab.provenance import provenance
 from cellab.reports import write_reports
-from cellab.results import Endings, replace, write_results
+from cellab.results import replace, write_results
 from cellab.store import Store
 from cellab.study import Study, plan
 
@@ -51,7 +52,8 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     _check_content(study)
     planned = plan(study, store)
     _announce(planned, console)
-    with _executor(study, address, console) as execute:
+    with interruption.stoppable(), _executor(study, address, console) as execute:
+        interruption.listen()  # Ray, connected by now, has put a handler of its own there that aborts
         _claim(study, planned, folder)
         return _run(study, store, folder, console, execute)
 
@@ -61,23 +63,24 @@ Execute = Callable[[Study, Store, Path, Display], Endings]
 
 
 def _run(study: Study, store: Store, folder: Path, console: Console, execute: Execute) -> dict[str, Any]:
-    # What a batch system sends is Ctrl-C too; Ray, connected by now, has put a handler of its own there that aborts.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     try:
         with Display(console) as display:
             endings = execute(study, store, folder, display)
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil what is being written
-        _finish(study, store, {}, folder, time.monotonic() - started)
+    except KeyboardInterrupt as stop:
+        interruption.received()
+        console.print("\nStopping: results so far are being written ...", style="dim")
+        endings = stop.endings if isinstance(stop, Stopped) else {}
+        _finish(study, store, endings, folder, time.monotonic() - started)
         done = sum(count["stored"] for count in plan(study, store)["stages"].values())
         console.print(
-            f"\nStopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
+            f"Stopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
             f"their checkpoints.\nThe same command goes on from here. So far: {folder / 'report.html'}",
             highlight=False,
             soft_wrap=True,
         )
         raise
+    interruption.received()
     return _finish(study, store, endings, folder, time.monotonic() - started)
 
 

@@ -37,6 +37,11 @@ class Stage:
         return hashlib.sha256(canonical_json(self.request).encode()).hexdigest()
 
     @property
+    def part(self) -> str:
+        """Its label without its trial: `generator`, `gen 1 member 0`."""
+        return self.label.partition(" seed=")[2].partition(" ")[2] or self.label
+
+    @property
     def threads(self) -> int:
         """CPU threads that it computes with."""
         return int(self.request["resources"]["threads"])

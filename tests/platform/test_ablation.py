@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cellab.ablation import find, load
+from cellab.ablation import load
+from cellab.ablation_files import find
 from cellab.errors import ConfigError
 
 GOOD = """# Does it matter?
@@ -73,8 +74,8 @@ def test_a_factor_cannot_be_overridden(folder):
         ("rank_by: dice", "rank_by: dise", "did you mean 'dice'"),
         ("seeds: [0, 1]", "seed: [0, 1]", "did you mean 'seeds'"),
         ("seeds: [0, 1]", "seeds: [0, 0]", "names a seed twice"),
-        ("seeds: [0, 1]", "seeds: 3", "not a list of whole numbers"),
-        ("seeds: [0, 1]", "seeds: []", "not a list of whole numbers"),
+        ("seeds: [0, 1]", "seeds: 0", "seeds: 0 is no number of seeds"),
+        ("seeds: [0, 1]", "seeds: []", "seeds: [] is not a list of at least one seed"),
         ("unet.width: [4, 8]", "unet.width: 4", "not a list of values"),
         ("unet.width: [4, 8]", "unet.width: [4, 4]", "names a value twice"),
         ("baseline: {unet.width: 8, ", "baseline: {", "baseline.unet.width: it is a factor"),

@@ -81,7 +81,7 @@ def test_interpolations_follow_overrides():
         ("unet.widht=5", ["unet.widht", "did you mean 'unet.width'"]),
         ("+unet.widht=5", ["unet.widht", "PaperUNet takes no such argument", "did you mean 'width'"]),
         ("training.steps=many", ["training.steps", "many"]),
-        ("training.steps=0", ["training.steps", "0 is too small", "at least 1"]),
+        ("training.steps=0", ["training.steps", "0 is not allowed", "at least 1"]),
         ("training.batch_size=1", ["training.batch_size", "at least 2"]),
         ("evaluation.overlap=1", ["evaluation.overlap", "[0, 1)"]),
         ("pseudo_labels.refresh_probability=2", ["pseudo_labels.refresh_probability", "[0, 1]"]),
@@ -104,7 +104,7 @@ def test_interpolations_follow_overrides():
         ("+training.optimiser.foo=1", ["training.optimiser.foo", "Adam takes no such argument"]),
         ("+gan.crop_augmentation.foo=1", ["gan.crop_augmentation.foo", "Flips takes no such argument"]),
         ("no override", ["'no override' is not an override", "key=value"]),
-        ("unet.width=1,2", ["'unet.width=1,2'", "list"]),
+        ("unet.width=1,2", ["unet.width=1,2: it sweeps", "list"]),
     ],
 )
 def test_bad_overrides(override, told):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cellab_components.checks import at_least, between, boolean
 from cellab_components.unet.blocks import AttentionGate, DoubleConvolution, ResidualBlock, up_convolution
-from cellab_components.unet.image import check_image
+from cellab_components.unet.image import MOST_BLOCKS, check_image
 
 
 class EncoderDecoder(nn.Module):
@@ -57,7 +57,7 @@ class EncoderDecoder(nn.Module):
         boolean("residual", residual)
         boolean("attention", attention)
         # one level has the skip at full size only, and that is never gated
-        self.blocks = at_least("blocks", blocks, 2 if attention else 1)
+        self.blocks = at_least("blocks", blocks, 2 if attention else 1, MOST_BLOCKS)
         at_least("width", width, 1)
         between("dropout", dropout, 0, 1, open_high=True)
         widths = [width * 2**level for level in range(blocks + 1)]

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+MOST_BLOCKS = 12  # a side of 2 ** 12 pixels ends at 1
+
 
 def check_image(image: Tensor, in_channels: int, blocks: int, base: int) -> None:
     """Checks that an image fits a U-Net whose blocks shrink the sides by `base`.

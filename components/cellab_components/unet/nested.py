@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cellab_components.checks import at_least, between, boolean
 from cellab_components.unet.blocks import DoubleConvolution, up_convolution
-from cellab_components.unet.image import check_image
+from cellab_components.unet.image import MOST_BLOCKS, check_image
 
 
 class NestedUNet(nn.Module):
@@ -47,7 +47,7 @@ class NestedUNet(nn.Module):
     def __init__(self, in_channels: int, width: int, blocks: int, dropout: float, *, deep_supervision: bool) -> None:
         super().__init__()
         self.in_channels = at_least("in_channels", in_channels, 1)
-        self.blocks = at_least("blocks", blocks, 1)
+        self.blocks = at_least("blocks", blocks, 1, MOST_BLOCKS)
         at_least("width", width, 1)
         between("dropout", dropout, 0, 1, open_high=True)
         self.deep_supervision = boolean("deep_supervision", deep_supervision)

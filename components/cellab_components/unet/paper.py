@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cellab_components.checks import at_least, between
-from cellab_components.unet.image import check_image
+from cellab_components.unet.image import MOST_BLOCKS, check_image
 
 
 class PaperUNet(nn.Module):
@@ -42,7 +42,7 @@ class PaperUNet(nn.Module):
     def __init__(self, in_channels: int, width: int, blocks: int, dropout: float) -> None:
         super().__init__()
         self.in_channels = at_least("in_channels", in_channels, 1)
-        self.blocks = at_least("blocks", blocks, 1)
+        self.blocks = at_least("blocks", blocks, 1, MOST_BLOCKS)
         at_least("width", width, 1)
         between("dropout", dropout, 0, 1, open_high=True)
         widths = [width * 2**block for block in range(blocks)]

@@ -21,6 +21,7 @@ from cellab.components import Component
 from cellab.documentation import Documentation, arguments_of, wrapped
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
+from cellab.targets import resolve
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -140,7 +141,7 @@ class _Part:
 
 
 def _parts(config: dict[str, Any], key: str = "") -> Iterator[_Part]:
-    target = components.resolve(config["_target_"], key)
+    target = resolve(config["_target_"], key)
     if config["_target_"].startswith("torch."):  # whose pages are long, and known
         yield _Part(key, config["_target_"], ["..."], Documentation(Documentation.of(target).summary, "", "", ""))
     else:

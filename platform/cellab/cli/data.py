@@ -180,6 +180,17 @@ def import_(
         Path | None,
         typer.Option(parser=paths.given, metavar="PATH", help="Folder of complete masks, which training never sees."),
     ] = None,
+    mask_suffix: Annotated[
+        str | None,
+        typer.Option(
+            help="What masks' names have after the images', e.g. _mask; needed where one folder holds both.",
+            show_default="nothing, or a common word",
+        ),
+    ] = None,
+    truth_suffix: Annotated[str | None, typer.Option(help="Likewise, of truth.", show_default="likewise")] = None,
+    mask_values: Annotated[
+        str, typer.Option(help="What masks hold: auto, binary (0 is background), ids, or grey (cut at half).")
+    ] = "auto",
     split: Annotated[
         str | None, typer.Option(help="blocks (consecutive frames) or random (unrelated).", show_default="blocks")
     ] = None,
@@ -209,7 +220,7 @@ def import_(
     licence: Annotated[str, typer.Option(help="Licence of the images, for the record.")] = "unknown",
     force: Force = False,
 ) -> None:
-    """Import folders of images and masks, matched by name, a frame at a time."""
+    """Import folders of images and masks, paired by name, a frame at a time."""
     from cellab.data.importing import Import, import_folders
     from cellab.data.splitting import Splitting
     from cellab.data.stretching import Stretch
@@ -224,6 +235,9 @@ def import_(
         images=images,
         masks=masks,
         truth=truth,
+        mask_suffix=mask_suffix,
+        truth_suffix=truth_suffix,
+        mask_values=mask_values,
         related=related,
         scales=_numbers(scales, "--scales"),
         splitting=Splitting(split, _numbers(fractions, "--fractions"), gap, seed),
@@ -232,10 +246,10 @@ def import_(
         licence=licence,
     )
     with _progress() as progress:
-        provenance = import_folders(out, settings, overwrite=force, progress=progress)
-    for notice in provenance["notices"]:
+        imported = import_folders(out, settings, overwrite=force, progress=progress)
+    for notice in imported.provenance["notices"]:
         _notice(notice)
-    _done(f"{out} is written; `cellab data info {out}` describes it.")
+    _done(f"{out}: {imported.understood}")
 
 
 @app.command(epilog="Example: cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0")

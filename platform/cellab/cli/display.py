@@ -14,6 +14,7 @@ from cellab.executors.monitor import Ended, Running, Snapshot
 INTERVAL = 1.0  # seconds between two looks
 SHOWN = 8  # running stages on a terminal
 BAR = 24  # characters
+NARROW = 80  # columns of a terminal below which there are no bars
 
 
 def duration(seconds: float) -> str:
@@ -75,7 +76,7 @@ class Display:
             if ended.how != "reused" and not (self.live and ended.how == "finished"):
                 self.console.print(_ended_line(ended, self.printed, snapshot), soft_wrap=True)
         if self.live:
-            self.live.update(_panel(snapshot), refresh=True)
+            self.live.update(_panel(snapshot, self.console.width), refresh=True)
 
 
 def _left(snapshot: Snapshot) -> str:
@@ -83,25 +84,31 @@ def _left(snapshot: Snapshot) -> str:
 
 
 def _ended_line(ended: Ended, number: int, snapshot: Snapshot) -> Text:
-    style = {"finished": "green", "diverged": "yellow", "failed": "red"}.get(ended.how, "dim")
+    style = {"finished": "green", "diverged": "yellow", "failed": "red", "stopped": "yellow"}.get(ended.how, "dim")
     took = f" in {duration(ended.seconds)}" if ended.how == "finished" else ""
     return Text.assemble(
         (f"[{number}/{snapshot.total}] ", "dim"), ended.label, (f" {ended.how}{took}", style), (_left(snapshot), "dim")
     )
 
 
-def _panel(snapshot: Snapshot) -> Group:
+def _panel(snapshot: Snapshot, width: int) -> Group:
     done = len(snapshot.ended)
     reused = sum(ended.how == "reused" for ended in snapshot.ended)
     head = Text.assemble(
         (f"{done} of {snapshot.total} stages", "bold"), f" ({reused} reused)" if reused else "", _left(snapshot)
     )
     table = Table(box=None, show_header=False, pad_edge=False)
+    bars = width >= NARROW
+    if bars:
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
     for running in snapshot.running[:SHOWN]:
-        table.add_row(_bar(running), running.label, f"{running.step}/{running.steps}" if running.steps else "starting")
+        steps = f"{running.step}/{running.steps}" if running.steps else "starting"
+        table.add_row(*([_bar(running)] if bars else []), running.label, steps)
     return Group(head, table)
 
 
 def _bar(running: Running) -> Text:
     filled = int(BAR * running.step / running.steps) if running.steps else 0
-    return Text.assemble(("━" * filled, "green"), ("━" * (BAR - filled), "dim"))
+    return Text.assemble(("━" * filled, "green"), ("─" * (BAR - filled), "dim"))

@@ -31,7 +31,7 @@ OfOneLineage = Annotated[
     list[str] | None,
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
-Name = Annotated[str, typer.Argument(help="An ablation: the name of a file in ablations/, e.g. gan_loss.")]
+Name = Annotated[str, typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.")]
 Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
@@ -66,7 +66,8 @@ def plan(
     Example: cellab plan gan_loss data.path=half.h5
     """
     _check_folder(ablations_folder)
-    study = build_study(name, ablations.load(name, overrides or [], ablations_folder))
+    ablation = ablations.load(name, overrides or [], ablations_folder)
+    study = build_study(ablation.name, ablation)
     planned = plan_study(study, _existing_store(runs, store))
     if as_json:
         console.print_json(planned)
@@ -92,7 +93,7 @@ def ablate(
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
-    _run(build_study(_folder_name(study_name, name), ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, ablation.name), ablation), runs, store, address)
 
 
 def train(
@@ -152,9 +153,10 @@ def _folder_name(chosen: str | None, default: str) -> str:
     if len(os.fsencode(name)) > LONGEST_NAME:
         raise CellabError(f"--name {name[:20]}...: it must be shorter, at most {LONGEST_NAME} letters.")
     if not FOLDER_NAME.fullmatch(name) or name == STORE:
-        raise CellabError(
-            f"--name {name!r}: it must be one plain folder name of letters, digits and . _ = + -, not {STORE!r}."
-        )
+        allowed = f"one plain folder name of letters, digits and . _ = + -, not {STORE!r}"
+        if chosen is None:
+            raise CellabError(f"the ablation {name!r} needs a folder for its study: give {allowed}, with --name NAME.")
+        raise CellabError(f"--name {name!r}: it must be {allowed}.")
     return name
 
 

@@ -91,7 +91,7 @@ def _summary(summaries: dict[str, Any], metric: str, with_spread: bool) -> str:
 
 
 def _trials(arm: dict[str, Any]) -> str:
-    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed") if arm[status]]
+    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed", "stopped") if arm.get(status)]
     return f"{arm['completed']}/{arm['planned']}" + (f" ({', '.join(troubles)})" if troubles else "")
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cellab.data.grey_values import GreyValues
 from cellab.errors import DataError
 
-LEVELS = 65536
+MEDIAN = 50.0
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class Stretch:
     """When and how grey values are stretched.
 
     Args:
-        mode: ``"auto"``: 16-bit images, and 8-bit ones that use little of their range or are mostly dark, as
-            fluorescence is; ``"none"``: never (16 bit are divided by 257); ``"always"``.
+        mode: ``"auto"``: images of other than 8 bit, and 8-bit ones that use little of their range or are mostly dark,
+            as fluorescence is; ``"none"``: never (16 bit are divided by 257); ``"always"``.
         percentiles: that become 0 and 255. The default is StarDist's (Schmidt et al. 2018, MICCAI).
         each: whether percentiles are each image's own rather than the whole data set's: for unrelated images, whose
             exposures differ. Whether anything is stretched is decided for all together.
@@ -56,30 +57,41 @@ class Stretch:
             raise DataError(f"stretch {text!r}: give auto, none, or two percentiles such as 0.5,99.5.") from None
         return cls(mode="always", percentiles=(low, high), each=each)
 
-    def limits(self, histogram: np.ndarray, is_16_bit: bool) -> "Limits":
+    def values(self, dtype: np.dtype) -> GreyValues:
+        """An empty account of grey values, to be fed all images.
+
+        Args:
+            dtype: of the images.
+
+        Raises:
+            DataError: numbers of that type have no black and white of their own, and are not to be stretched.
+        """
+        if self.mode == "none" and dtype not in (np.uint8, np.uint16):
+            raise DataError(
+                f"stretch none: images of {dtype} values must be stretched, since only unsigned 8 and 16 bit have a "
+                f"black and a white of their own; give auto, or two percentiles such as 0.5,99.5."
+            )
+        return GreyValues((*self.percentiles, MEDIAN), dtype)
+
+    def limits(self, values: GreyValues) -> "Limits":
         """The grey values that become 0 and 255.
 
         Args:
-            histogram: (65536,) counts of the grey values of all frames.
-            is_16_bit: whether they are 16-bit numbers.
+            values: of all frames.
         """
-        full = (0.0, 65535.0) if is_16_bit else (0.0, 255.0)
-        low, middle, high = (_percentile(histogram, p) for p in (self.percentiles[0], 50, self.percentiles[1]))
-        narrow = high - low < self.narrow * full[1]
-        dark = middle < self.dark * full[1]
-        reasons = {
-            "16 bit": is_16_bit,
-            "narrow range": narrow and not is_16_bit,
-            "dark background": dark and not is_16_bit,
-        }
-        found = [reason for reason, applies in reasons.items() if applies]
+        low, middle, high = (values.percentile(p) for p in (self.percentiles[0], MEDIAN, self.percentiles[1]))
+        full = 65535.0 if values.dtype == np.uint16 else 255.0
+        if values.dtype == np.uint8:
+            reasons = {"narrow range": high - low < self.narrow * full, "dark background": middle < self.dark * full}
+            found = ", ".join(reason for reason, applies in reasons.items() if applies)
+        else:
+            found = _kind(values.dtype)
         if self.mode == "none" or (self.mode == "auto" and not found):
-            return Limits(*full, reason=None)
-        reason = ", ".join(found) if self.mode == "auto" else "as asked"
-        return Limits(float(low), float(max(high, low + 1)), reason=reason)
+            return Limits(0.0, full, reason=None)
+        return Limits(low, _above(low, high, values.dtype), reason=found if self.mode == "auto" else "as asked")
 
     def apply(self, image: np.ndarray, limits: "Limits") -> np.ndarray:
-        """(H, W) uint8 or uint16 to (H, W) uint8.
+        """(H, W) of any real type to (H, W) uint8.
 
         Args:
             image: to stretch.
@@ -87,10 +99,10 @@ class Stretch:
         """
         if not self.each or limits.reason is None:
             return limits.apply(image)
-        counts = np.bincount(image.ravel(), minlength=LEVELS)
-        low, high = (float(_percentile(counts, p)) for p in self.percentiles)
-        least = max(1.0, self.least * (limits.high - limits.low))
-        return Limits(low, max(high, low + least), limits.reason).apply(image)
+        own = GreyValues.of(image, self.percentiles)
+        low, high = (own.percentile(p) for p in self.percentiles)
+        least = low + self.least * (limits.high - limits.low)
+        return Limits(low, _above(low, max(high, least), image.dtype), limits.reason).apply(image)
 
 
 @dataclass(frozen=True)
@@ -108,14 +120,23 @@ class Limits:
     reason: str | None
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 or uint16 to (H, W) uint8; values outside the limits are clipped."""
+        """(H, W) of any real type to (H, W) uint8; values outside the limits are clipped."""
         if (self.low, self.high) == (0.0, 255.0) and image.dtype == np.uint8:
             return image
-        stretched = (image.astype(np.float32) - self.low) * (255 / (self.high - self.low))
+        precise: np.ndarray = image.astype(
+            np.float32 if image.dtype.itemsize <= 2 else np.float64
+        )  # an offset may be large
+        stretched = (precise - self.low) * (255 / (self.high - self.low))
         return np.clip(np.round(stretched), 0, 255).astype(np.uint8)
 
 
-def _percentile(histogram: np.ndarray, percentile: float) -> int:
-    """The smallest grey value that at least this per cent of the pixels do not exceed."""
-    cumulated = np.cumsum(histogram)
-    return int(np.searchsorted(cumulated, max(1, cumulated[-1] * percentile / 100)))
+def _above(low: float, high: float, dtype: np.dtype) -> float:
+    """A limit above the lower one, also where all values are the same: at least the next whole number, if they are."""
+    least = 0.0 if dtype.kind == "f" and high > low else max(1.0, 2 * float(np.spacing(abs(low))))
+    return max(high, low + least)
+
+
+def _kind(dtype: np.dtype) -> str:
+    """A type of numbers in words."""
+    bits = 8 * dtype.itemsize
+    return {"u": f"{bits} bit", "i": f"signed {bits} bit", "f": f"{bits}-bit float"}[dtype.kind]

@@ -28,10 +28,12 @@ class Ending:
     Args:
         status: what became of it.
         message: why, where it did not complete.
+        stage: the part of the lineage in which it was stopped, where it was.
     """
 
     status: Status
     message: str | None = None
+    stage: str | None = None
 
 
 def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, Any]], None]) -> Ending:

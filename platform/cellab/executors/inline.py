@@ -3,16 +3,15 @@
 import logging
 from pathlib import Path
 
-from cellab import stages
+from cellab import interruption, stages
 from cellab.errors import CellabError
 from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor
+from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
 from cellab.lineage import Lineage
 from cellab.stage import Outcome, Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
-
-Endings = dict[tuple[str, int], Ending]
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +58,12 @@ class InlineRunner:
         self.monitor.begin(stage)
 
         def progress(step: int, steps: int) -> None:
+            interruption.check()
             self.monitor.progress(stage.key, step, steps)
 
         try:
             outcome = stages.run(stage, self.store, self.data_path, progress, self.checkpoint_seconds)
-        except BaseException:
+        except Exception:
             self.monitor.end(stage, "failed")
             raise
         self.monitor.end(stage, "diverged" if outcome.diverged else "finished")
@@ -75,9 +75,19 @@ def run_study(study: Study, store: Store, monitor: Monitor) -> Endings:
 
     Returns:
         How each trial ended, by (arm, seed).
+
+    Raises:
+        Stopped: Ctrl-C, with the endings so far.
     """
     runner = InlineRunner(store, study.data_path, monitor)
-    return {(trial.arm.name, trial.seed): _run_trial(trial, runner) for trial in study.trials}
+    endings: Endings = {}
+    try:
+        for trial in study.trials:
+            endings[trial.arm.name, trial.seed] = _run_trial(trial, runner)
+    except KeyboardInterrupt as error:
+        interruption.received()
+        raise Stopped(endings_when_stopped(study, endings, monitor.stop(), monitor.waiting)) from error
+    return endings
 
 
 def _run_trial(trial: Trial, runner: InlineRunner) -> Ending:

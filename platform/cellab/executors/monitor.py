@@ -8,7 +8,7 @@ from typing import Literal
 
 from cellab.stage import Stage
 
-How = Literal["finished", "reused", "diverged", "failed", "skipped"]
+How = Literal["finished", "reused", "diverged", "failed", "stopped", "skipped"]
 
 
 @dataclass
@@ -70,6 +70,7 @@ class Monitor:
     running: dict[str, Running] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
     durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    stopped: bool = False
 
     @classmethod
     def of(cls, stages: Iterable[Stage], slots: int) -> "Monitor":
@@ -79,6 +80,8 @@ class Monitor:
 
     def begin(self, stage: Stage) -> None:
         """A stage begins."""
+        if self.stopped:
+            return
         self.waiting.pop(stage.key, None)
         self.running[stage.key] = Running(stage.label, stage.kind, time.monotonic())
 
@@ -89,12 +92,23 @@ class Monitor:
 
     def end(self, stage: Stage, how: How) -> None:
         """A stage has ended."""
+        if self.stopped:
+            return
         self.waiting.pop(stage.key, None)
         running = self.running.pop(stage.key, None)
         seconds = time.monotonic() - running.started if running else 0.0
         if how == "finished":
             self.durations[stage.kind].append(seconds)
         self.ended.append(Ended(stage.label, how, seconds))
+
+    def stop(self) -> tuple[str, ...]:
+        """The study is stopped, and with it the stages that run, whatever is still heard of them; gives their keys."""
+        running = tuple(self.running)
+        for stopped in self.running.values():
+            self.ended.append(Ended(stopped.label, "stopped", time.monotonic() - stopped.started))
+        self.running.clear()
+        self.stopped = True
+        return running
 
     def snapshot(self) -> Snapshot:
         """The state now."""

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,19 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cellab import stages
+from cellab import interruption, stages
 from cellab.errors import CellabError
 from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor, Snapshot
+from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
 from cellab.lineage import Lineage
 from cellab.stage import Outcome, Progress, Stage
 from cellab.store import Store
 from cellab.study import Study
 
-Endings = dict[tuple[str, int], Ending]
-
 PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
+STOP_SECONDS = 10.0
 DRIVER_CPUS = 0.001  # of a trial's light driver
 DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
 OBJECT_STORE_BYTES = 256 * 2**20  # only requests and metrics go through it
@@ -48,6 +49,7 @@ class Broker:
         self.monitor = Monitor.of(wanted, slots)
         self.references: dict[str, ray.ObjectRef[Outcome]] = {}
         self.stages: dict[str, Stage] = {}
+        self.endings: Endings = {}
 
     def ask(self, wanted: list[Stage]) -> dict[str, "ray.ObjectRef[Outcome]"]:
         """References to the outcomes of stages; begins those that nobody asked for before."""
@@ -87,9 +89,35 @@ class Broker:
         """A stage has ended."""
         self.monitor.end(self.stages[key], how)
 
+    def end_trial(self, arm: str, seed: int, ending: Ending) -> None:
+        """A trial has ended."""
+        self.endings[arm, seed] = ending
+
+    def stop(self) -> "State":
+        """The study is stopped: how far it has come."""
+        running = self.monitor.stop()
+        return State(self.monitor.snapshot(), self.endings, running, tuple(self.monitor.waiting))
+
     def snapshot(self) -> Snapshot:
         """The state of the study now."""
         return self.monitor.snapshot()
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a study had come when it was stopped.
+
+    Args:
+        snapshot: of its stages, those that ran stopped.
+        endings: of the trials that had ended.
+        running: keys of the stages that ran.
+        waiting: keys of those that had not begun.
+    """
+
+    snapshot: Snapshot
+    endings: Endings
+    running: tuple[str, ...]
+    waiting: tuple[str, ...]
 
 
 @ray.remote(max_retries=1)
@@ -100,11 +128,14 @@ def run_stage(stage: Stage, store_url: str, data_path: Path, broker: Any, *needs
             broker.end.remote(stage.key, "skipped")
             return Outcome(stage.key, {"diverged": outcome.diverged})
     broker.begin.remote(stage.key)
-    how = "failed"
+    how = "stopped"
     try:
         outcome = stages.run(stage, Store(store_url), data_path, _throttled(broker, stage.key))
         how = "diverged" if outcome.diverged else "finished"
         return outcome
+    except Exception:
+        how = "failed"
+        raise
     finally:
         broker.end.remote(stage.key, how)
 
@@ -216,6 +247,7 @@ def run_study(
 
     Raises:
         CellabError: a stage needs more than any node of the cluster has.
+        Stopped: Ctrl-C, with the endings so far.
     """
     wanted = list(study.stages.values())
     slots = _slots(wanted)
@@ -227,8 +259,20 @@ def run_study(
         last = ray.get(broker.snapshot.remote())
         watch(lambda: last)
         return endings
+    except KeyboardInterrupt as error:
+        interruption.received()
+        raise Stopped(_stop(study, broker, watch)) from error
     finally:
         ray.kill(broker)
+
+
+def _stop(study: Study, broker: Any, watch: Callable[[Callable[[], Snapshot]], Any]) -> Endings:
+    try:
+        state: State = ray.get(broker.stop.remote(), timeout=STOP_SECONDS)
+    except ray.exceptions.RayError:  # nothing is known but what is stored
+        return {}
+    watch(lambda: state.snapshot)
+    return endings_when_stopped(study, state.endings, state.running, state.waiting)
 
 
 def _slots(wanted: list[Stage]) -> int:
@@ -278,6 +322,7 @@ def _trainable(config: dict[str, Any], lineages: dict[tuple[str, int], Lineage],
         ending = drive(lineage, RayRunner(broker), tune.report)
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this trial alone
         ending = Ending("failed", in_words(error))
+    ray.get(broker.end_trial.remote(config["arm"], config["seed"], ending))
     return {"generation": len(lineage.generations), "status": ending.status, "message": ending.message}
 
 

@@ -19,7 +19,7 @@ def save(path: Path, content: np.ndarray) -> None:
     if path.suffix == ".png":
         Image.fromarray(content).save(path)
     else:
-        tifffile.imwrite(path, content)
+        tifffile.imwrite(path, content, photometric="rgb" if content.shape[3:] == (3,) else "minisblack")
 
 
 @pytest.fixture

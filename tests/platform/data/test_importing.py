@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from cellab.data import importing
+from cellab.data import survey as surveying
 from cellab.data.dataset import Dataset
 from cellab.data.importing import Import, import_folders
 from cellab.data.splitting import Splitting
@@ -76,7 +77,7 @@ def test_pages_of_a_tiff_are_consecutive_frames(tmp_path: Path, folder: Folder, 
     with run(tmp_path, folder("i", {"stack.tif": frames}), folder("m", {"stack.tiff": ids})) as data:
         np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
         np.testing.assert_array_equal(data.instances_of(1.0, np.arange(12)), ids)
-        assert data.names[:2] == ["stack:00", "stack:01"]
+        assert data.names[:2] == ["stack:01", "stack:02"]
 
 
 def test_two_stacks_in_files_of_different_names(tmp_path: Path, folder: Folder, cells: Cells) -> None:
@@ -162,6 +163,55 @@ def test_16_bit_is_stretched_by_percentiles_of_all_frames(
         np.testing.assert_allclose(frames[5], np.clip(expected, 0, 255), atol=0.51)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "reason"),
+    [
+        ("int16", "signed 16 bit"),
+        ("uint32", "32 bit"),
+        ("int32", "signed 32 bit"),
+        ("float32", "32-bit float"),
+        ("float64", "64-bit float"),
+    ],
+)
+def test_other_numbers_are_stretched_by_percentiles_of_all_frames(
+    tmp_path: Path, folder: Folder, named: Named, cells: Cells, dtype: str, reason: str
+) -> None:
+    frames, ids = cells
+    numbers = (frames.astype(float) * 7 - (0 if dtype == "uint32" else 900)).astype(dtype)
+    numbers[4, 3, 3] = 30000  # a hot pixel
+    images, masks = folder("i", named(numbers, ".tif")), folder("m", named(ids, ".png"))
+    with run(tmp_path, images, masks, stretch=Stretch(percentiles=(2, 97))) as data:
+        low, high = np.percentile(numbers, (2, 97), method="inverted_cdf")
+        expected = {"low": low, "high": high, "reason": reason, "each": False, "dtype": dtype}
+        assert data.provenance["stretch"] == expected
+        assert f"grey values {low:.9g} to {high:.9g} were stretched" in data.provenance["notices"][0]
+        stretched = np.clip((numbers.astype(float) - low) / (high - low) * 255, 0, 255)
+        np.testing.assert_allclose(data.frames(1.0, np.arange(12)), stretched, atol=0.51)
+
+
+def test_other_numbers_cannot_stay_unstretched(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
+    frames, ids = cells
+    images, masks = folder("i", named(frames / np.float32(255), ".tif")), folder("m", named(ids, ".png"))
+    with pytest.raises(DataError, match="stretch none: images of float32 values must be stretched"):
+        run(tmp_path, images, masks, stretch=Stretch("none"))
+
+
+def test_what_was_done_to_pictures_is_counted(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
+    frames, ids = cells
+    images, masks = folder("i", named(frames[:5], ".png")), folder("m", named(ids[:9], ".png"))
+    for index in range(5, 12):
+        tifffile.imwrite(images / f"{index}.tif", 255 - frames[index], photometric="miniswhite")
+    for index in range(9, 12):
+        tifffile.imwrite(masks / f"{index}.tif", ids[index], photometric="miniswhite")
+    with run(tmp_path, images, masks) as data:
+        np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), frames)
+        np.testing.assert_array_equal(data.instances_of(1.0, np.arange(12)), ids)
+        assert data.provenance["notices"] == [
+            "7 images: stored inverted (MINISWHITE), turned over as it is shown",
+            "3 masks: stored inverted (MINISWHITE), its stored numbers were taken, 0 is background",
+        ]
+
+
 def test_fluorescence_is_stretched_and_ordinary_8_bit_is_not(
     tmp_path: Path, folder: Folder, named: Named, cells: Cells
 ) -> None:
@@ -185,7 +235,7 @@ def test_colour_becomes_grey_with_a_notice(tmp_path: Path, folder: Folder, named
     with run(tmp_path, images, folder("m", named(ids, ".png"))) as data:
         grey = np.round(colour @ np.array([0.299, 0.587, 0.114]))
         np.testing.assert_array_equal(data.frames(1.0, np.arange(12)), grey)
-        assert data.provenance["notices"][0].startswith("12 frames: colour was converted to grey")
+        assert data.provenance["notices"][0].startswith("12 images: colour was converted to grey")
 
 
 def test_colours_of_a_palette_are_looked_up(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
@@ -274,9 +324,9 @@ def broken(  # noqa: PLR0912 (one branch for each way to be broken)
     elif what == "bits":
         images["4.png"] = frames[4].astype(np.uint16)
     elif what == "lost mask":
-        masks["7_mask.png"] = masks.pop("7.png")
+        masks["7_cells.png"] = masks.pop("7.png")
     elif what == "lost masks":
-        masks = {f"mask-{name}": mask for name, mask in masks.items()}
+        masks = {f"cells-{name}": mask for name, mask in masks.items()}
     elif what == "zeros":
         masks = named(ids * (np.arange(12) > 7)[:, None, None], ".png")
     elif what == "no training mask":
@@ -321,18 +371,18 @@ def broken(  # noqa: PLR0912 (one branch for each way to be broken)
     ("what", "said"),
     [
         ("size of mask", r"mask .*4\.png has 40 × 30 pixels and its image .*4\.png 40 × 48"),
-        ("size of image", r"image .*4\.png has 40 × 30 pixels and .*0\.png 40 × 48"),
+        ("size of image", r"mask .*4\.png has 40 × 48 pixels and its image .*4\.png 40 × 30"),
         ("bits", r"image .*4\.png is uint16"),
-        ("lost mask", r"mask .*7_mask\.png has no image of that name \(the nearest is '7'\)"),
-        ("lost masks", r"mask .*mask-0\.png and 11 more have no image"),
+        ("lost mask", r"7_cells\.png has no image of that name \(if '7' is its image, give --mask-suffix=_cells\)"),
+        ("lost masks", r"mask .*cells-0\.png and 11 more have no image of that name \(the nearest is '0'\)"),
         ("zeros", "training masks are all zeros"),
         ("no training mask", "no training frame has a mask"),
         ("no images", r"there are no images in .*: it is empty"),
         ("no masks", r"there are no masks in .*: it is empty"),
         ("two of a name", r"3\.png and .*3\.tif have the same name"),
-        ("float", r"3\.tif holds float64 values"),
+        ("float", r"image .*3\.tif is float64 and .*0\.png uint8: save all in the same type"),
         ("colour mask", r"mask .*3\.png is in colour"),
-        ("negative ids", r"mask .*3\.tif holds int32 values: give whole numbers"),
+        ("negative ids", r"mask .*3\.tif holds -1 \(int32\) in row 0, column 0: give whole numbers"),
         ("truth lacks a frame", r"1 frames have no truth in .*6\.png"),
         ("few", r"3 frames less 2 unused ones .* leave no validation and no test frame"),
         ("channels", r"0\.tif holds 2 channels"),
@@ -358,7 +408,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(DataError, match=r"it holds \.jpg, and PNG or TIFF is needed"):
+    with pytest.raises(DataError, match=r"it holds 1 file ending in \.jpg, 'a\.jpg'; PNG or TIFF is needed"):
         import_folders(tmp_path / "out.h5", Import(tmp_path, tmp_path))
 
 
@@ -393,7 +443,8 @@ def test_memory_does_not_grow_with_the_number_of_frames(
     """Each image is read when its turn comes, twice in all, and none is read ahead."""
     frames, ids = cells
     order: list[str] = []
-    monkeypatch.setattr(importing, "read_mask", lambda p, read=importing.read_mask: order.append(p.key) or read(p))
+    for module in (surveying, importing):
+        monkeypatch.setattr(module, "read_mask", lambda p, read=module.read_mask: order.append(p.key) or read(p))
     import_folders(
         tmp_path / "out.h5",
         Import(folder("i", named(frames, ".png")), folder("m", named(ids, ".png"))),

@@ -70,7 +70,7 @@ def test_trouble_of_the_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DataError, match=r"could not be written: .*No space left"):
         write_two(tmp_path / "x.h5")
     assert list(tmp_path.iterdir()) == []

@@ -19,9 +19,9 @@ import h5py
 import numpy as np
 
 from cellab.data.digest import ContentDigest
+from cellab.data.opening import open_hdf5, unreadable
 from cellab.data.progress import Progress
-from cellab.errors import DataError, reason
-from cellab.locking import CANNOT_LOCK
+from cellab.errors import DataError
 
 FORMAT = "cellab-dataset"
 VERSION = 2  # 1 had no sizes
@@ -76,15 +76,14 @@ class Dataset:
                 version.
         """
         path = Path(path)
-        _check_is_file(path)
-        file = _open_hdf5(path)
+        file = open_hdf5(path)
         try:
             _check_format(path, file)
             _check_shapes(file)
             return cls(path, file)
         except (OSError, KeyError, ValueError, RuntimeError, IndexError, TypeError, AttributeError) as error:
             file.close()
-            raise DataError(f"{path} is damaged ({error}): make or copy it again.") from error
+            raise unreadable(path, error) from error
         except DataError:
             file.close()
             raise
@@ -194,50 +193,7 @@ class Dataset:
         try:
             return [array[i, : sizes[i, 0], : sizes[i, 1]] for i in np.asarray(indices, np.int64).tolist()]
         except (OSError, RuntimeError) as error:
-            raise DataError(f"{self.path} is damaged in {array.name} ({error}): make or copy it again.") from error
-
-
-def _check_is_file(path: Path) -> None:
-    try:
-        if path.is_file():
-            return
-        there = path.exists()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {reason(error)}.") from error
-    if path.is_dir():
-        raise DataError(f"{path} is a folder: a data set is one file, which `cellab data import` makes of folders.")
-    if there:
-        raise DataError(f"{path} is a device or a pipe: a data set is a file.")
-    if path.is_symlink():
-        raise DataError(f"{path} is a link to {path.readlink()}, which is not there.")
-    raise DataError(f"there is no data set {path}: `cellab data import` or `cellab data synth` makes one.")
-
-
-def _open_hdf5(path: Path) -> h5py.File:
-    try:
-        try:
-            return h5py.File(path, "r")
-        except OSError as error:
-            if error.errno not in CANNOT_LOCK:
-                raise
-            return h5py.File(path, "r", locking=False)  # a network file system without locks
-    except OSError as error:
-        if isinstance(error, BlockingIOError):
-            raise DataError(
-                f"{path} is locked, since another program has it open to write: close it there, or wait for its end."
-            ) from error
-        if "already open for write" in str(error):
-            raise DataError(
-                f"{path} is marked as open to write: close it in the program that writes it; where that was killed, "
-                f"`h5clear -s {path}` removes the mark."
-            ) from error
-        if isinstance(error, PermissionError):
-            raise DataError(f"{path} may not be read: {reason(error)}.") from error
-        if h5py.is_hdf5(path):
-            raise DataError(f"{path} is truncated or damaged ({error}): make or copy it again.") from error
-        raise DataError(
-            f"{path} is not an HDF5 file: `cellab data import` makes a data set from folders of images."
-        ) from error
+            raise unreadable(self.path, error, f" in {array.name}") from error
 
 
 def _check_format(path: Path, file: h5py.File) -> None:

@@ -65,6 +65,8 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "generations_differ": len(tables.last_generations(study)) > 1,
         "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),
         "troubles": tables.troubles(study),
+        "stopped": tables.STOPPED,
+        "only_stopped": tables.only_stopped(study),
         "curves": figures.curves(study),
         "without_results": tables.without_results(study),
         "by_generation": tables.by_generation(study),

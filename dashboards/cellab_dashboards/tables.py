@@ -14,6 +14,8 @@ DASH = "–"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 FATES = ("accepted", "rejected_by_entropy", "rejected_as_empty", "rejected_by_prominence")
 
+STOPPED = ("stopped", "not run")  # what becomes of trials by a Ctrl-C
+
 Row = dict[str, Any]
 
 
@@ -87,11 +89,23 @@ def troubles(study: StudyFiles) -> list[Row]:
     return [
         {
             "arm": trial["arm"],
-            "what": f"seed {trial['seed']} {_fate(trial)}" + (f" of {trial['stage']}" if trial["stage"] else ""),
+            "what": f"seed {trial['seed']} {_fate(trial)}{_where(trial)}",
             "message": trial["message"],
         }
         for trial in _unfinished(study)
     ]
+
+
+def _where(trial: Row) -> str:
+    """``" of generator"`` after a step, ``" in generator"``, or nothing."""
+    if not trial["stage"]:
+        return ""
+    return f" {'in' if trial['step'] is None else 'of'} {trial['stage']}"
+
+
+def only_stopped(study: StudyFiles) -> bool:
+    """Whether nothing went wrong with the trials that did not complete: their study was stopped."""
+    return all(trial["status"] in STOPPED for trial in _unfinished(study))
 
 
 def by_generation(study: StudyFiles) -> list[Row]:

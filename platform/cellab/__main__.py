@@ -1,7 +1,9 @@
 """The entry point: parses, runs, and turns our own errors into one message and exit status 2."""
 
+import atexit
 import os
 import shutil
+import signal
 import sys
 
 from cellab.cli import streams
@@ -30,8 +32,10 @@ def main() -> None:
             raise
         _tell(CellabError(_in_words(error)))
         sys.exit(2)
-    except KeyboardInterrupt:  # before the command line took it
+    except KeyboardInterrupt:  # before the command line took it, or after it did
         sys.exit(INTERRUPTED)
+    finally:
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # the end is near, and its status is known
 
 
 def _in_words(error: OSError) -> str:

@@ -60,7 +60,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _candidates(asked: Path, looked: list[Path]) -> Iterator[Path]:
     """Where a path may lead, with its ending or without; a bare file's name first to a folder of ablations."""
-    bases = [*looked, Path()] if len(asked.parts) == 1 else [Path(), *looked]
+    beside = [folder.parent for folder in looked]  # `ablations/gan_loss.yaml` of the installed copy
+    bases = [*looked, Path()] if len(asked.parts) == 1 else [Path(), *looked, *beside]
     for base in bases:
         yield base / asked
         yield from (base / asked.with_name(asked.name + ending) for ending in ENDINGS)

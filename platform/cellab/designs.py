@@ -88,7 +88,7 @@ class Factorised:
             if not isinstance(values, list) or not values:
                 yield f"factors.{factor}: {values!r} is not a list of values, e.g. factors.{factor}=[a,b]."
             elif any(_same(*pair) for pair in itertools.combinations(values, 2)):
-                yield f"factors.{factor}: {values} names a value twice."
+                yield f"factors.{factor}: {render_value(values)} names a value twice."
             if factor not in baseline:
                 yield f"baseline.{factor}: it is a factor, so the baseline must say its value."
         for factor in baseline:

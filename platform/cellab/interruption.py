@@ -1,6 +1,7 @@
 """Ctrl-C, a batch system's SIGTERM, the SIGHUP of a terminal that closes: each stops a study, once and in order."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +15,12 @@ class _Request:
     Attributes:
         made: by whoever sent a signal.
         received: somebody sees to it, or nothing is left to be stopped: from now on signals do nothing.
+        deferred: it can wait a moment.
     """
 
     made = False
     received = False
+    deferred = False
 
 
 @contextmanager
@@ -27,6 +30,7 @@ def stoppable() -> Iterator[None]:
     A signal that is ignored stays so: `nohup`, and a shell's `&`, mean it.
     """
     before = {number: signal.getsignal(number) for number in STOPPING}
+    report, sys.unraisablehook = sys.unraisablehook, _report
     _Request.made = _Request.received = False
     try:
         listen()
@@ -34,6 +38,13 @@ def stoppable() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = report
+
+
+def _report(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Of a KeyboardInterrupt that a callback has swallowed there is nothing to tell: `check` raises it again."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
 
 
 def listen() -> None:
@@ -44,9 +55,19 @@ def listen() -> None:
 
 
 def _stop(*_: Any) -> None:
-    if not _Request.received:
-        _Request.made = True
+    insists, _Request.made = _Request.made, True
+    if not _Request.received and (insists or not _Request.deferred):
         raise KeyboardInterrupt
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """In the block the first signal only leaves a note, which `check` finds; who insists interrupts it."""
+    _Request.deferred = True
+    try:
+        yield
+    finally:
+        _Request.deferred = False
 
 
 def received() -> None:
@@ -55,6 +76,6 @@ def received() -> None:
 
 
 def check() -> None:
-    """Raises the KeyboardInterrupt again that some callback of a library has swallowed."""
+    """Raises the KeyboardInterrupt that was deferred, or that some callback of a library has swallowed."""
     if _Request.made and not _Request.received:
         raise KeyboardInterrupt

@@ -47,7 +47,7 @@ class Override:
     def as_text(self) -> "Override":
         """The same of a key that takes a text: what was written, unless Hydra reads a text or null in it anyhow."""
         if self.removes or (not self.sweeps and (self.value is None or isinstance(self.value, str))):
-            return self
+            return replace(self, refused=False)
         return replace(self, text=f"{self._before}={quoted(self.raw)}", value=self.raw, sweeps=False, refused=False)
 
     @property

@@ -65,17 +65,17 @@ def member_mistakes(training: dict[str, Any]) -> list[str]:
     return mistakes
 
 
-def gan_mistakes(described: dict[str, Any], adversarial: Any) -> list[str]:
+def gan_mistakes(config: dict[str, Any], adversarial: Any) -> list[str]:
     """The same of the optimisers that an adversarial loss makes.
 
     Args:
-        described: the loss's configuration.
+        config: of the loss, resolved.
         adversarial: the loss.
     """
     mistakes: list[str] = []
-    where = "gan_loss.optimiser" if "optimiser" in described else "gan_loss"
+    where = "gan_loss.optimiser" if "optimiser" in config else "gan_loss"
     for make in (adversarial.generator_optimiser, adversarial.discriminator_optimiser):
-        with _telling(mistakes, described.get("optimiser", described), where):
+        with _telling(mistakes, config.get("optimiser", config), where):
             optimiser = make(_weights())
             optimiser.step()
             mistakes += _rate_mistakes(optimiser, where)

@@ -96,8 +96,12 @@ def _executor(study: Study, address: str | None, console: Console) -> Iterator[E
     from cellab.executors import on_ray
 
     console.print("Starting Ray ..." if address is None else f"Joining Ray at {address} ...", style="dim")
-    disconnect = on_ray.connect(address)
+    with interruption.deferred():  # half a cluster would leave processes behind
+        disconnect = on_ray.connect(
+            address, tell=lambda notice: console.print(f"notice: {notice}", style="yellow", soft_wrap=True)
+        )
     try:
+        interruption.check()
         yield lambda study, store, folder, display: on_ray.run_study(study, store, folder / "ray", display.watch)
     finally:
         disconnect()

@@ -170,7 +170,7 @@ def arm_entry(made: MadeUp, arm: str, results: pl.DataFrame) -> dict[str, Any]:
         "overrides": [arm],
         "generation": made.last(arm),
         "planned": len(made.seeds),
-        **{state: states.count(state) for state in ("completed", "diverged", "failed")},
+        **{state: states.count(state) for state in ("completed", "diverged", "failed", "stopped")},
         "validation": summaries(last.filter(pl.col("split") == "validation")),
         "test": summaries(last.filter(pl.col("split") == "test")) | summaries(hidden),
         "trials": trials,

@@ -96,6 +96,115 @@ def test_an_unknown_key_of_a_factor(folder):
         load("good", ["factors.unet.widht=[1]"], folder)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "meant"),
+    [
+        ("5", [0, 1, 2, 3, 4]),
+        ('"2"', [0, 1]),
+        ("range(0,3)", [0, 1, 2]),
+        ("4,7", [4, 7]),
+        ('[0,"3"]', [0, 3]),
+        ("[20240101]", [20240101]),
+    ],
+)
+def test_seeds_are_named_or_counted(folder, seeds, meant):
+    assert load("good", [f"seeds={seeds}"], folder).seeds == meant
+    (folder / "filed.yaml").write_text(GOOD.replace("seeds: [0, 1]", f"seeds: {seeds}"))
+    assert load("filed", [], folder).seeds == meant
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [
+        ("0", "0 is no number of seeds"),
+        ("-1", "-1 is no number of seeds"),
+        ("1.5", "neither a list of seeds nor a number of them"),
+        ("0-4", "seeds=3, or seeds=range(0,3)"),
+        ("null", "null is neither"),
+        ("[0,-1]", "-1 is not allowed"),
+        ('[1,"1"]', "names a seed twice"),
+        ("20240101", "seeds=[20240101] is the one seed of that number"),
+    ],
+)
+def test_what_names_no_seeds(folder, seeds, told):
+    with pytest.raises(ConfigError, match="seeds: ") as caught:
+        load("good", [f"seeds={seeds}"], folder)
+    assert told in str(caught.value)
+
+
+def test_values_are_what_their_keys_want(folder):
+    text = GOOD.replace("unet.width: 8", 'unet.width: "8", members: "2", equal_compute: off')
+    text = text.replace("unet.width: [4, 8]", 'unet.width: ["4", 8.0], members: ["2", 1], equal_compute: [on, no]')
+    arms = arms_of(folder, text)
+    assert list(arms) == [
+        "unet.width=8,members=2,equal_compute=false,gan_loss=ns_gp",
+        "unet.width=4",
+        "members=1",
+        "equal_compute=true",
+        "gan_loss=wgan",
+    ]
+    free = LEAVE_ONE_OUT.replace("members: 1", 'members: "1"')
+    assert "members=1" in arms_of(folder, free)["without ensemble"]
+
+
+@pytest.mark.parametrize("values", ['["4", 4]', "[4, 4.0]", '["4.0", "4"]'])
+def test_the_same_value_twice_in_other_words(folder, values):
+    found = mistakes(folder, GOOD.replace("[4, 8]", values))
+    assert any("factors.unet.width: [4" in mistake and "names a value twice" in mistake for mistake in found), found
+
+
+def test_an_ablation_is_found_by_its_path(folder, monkeypatch):
+    (folder / "sub").mkdir()
+    (folder / "sub" / "other.yml").write_text(GOOD)
+    monkeypatch.chdir(folder.parent)
+    for name in (
+        "good",
+        "good.yaml",
+        "sub/other.yml",
+        "sub/other",
+        f"{folder}/good.yaml",
+        f"./{folder.name}/good.yaml",
+    ):
+        assert find(name, folder).read_text() == GOOD
+        assert load(name, [], folder).name in ("good", "other")
+    assert find(f"{folder.name}/sub/other.yml", None).is_file()
+    assert find("ablations/gan_loss.yaml", None).is_file(), "the one that comes with cellab"
+    with pytest.raises(ConfigError, match=r"there is no file .*godd\.yaml.*did you mean 'good'"):
+        find(f"{folder.name}/godd.yaml", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it lacks design"),
+        (b"- design\n", "an ablation is a mapping"),
+        (b"# caf\xe9\n" + GOOD.encode(), "is not UTF-8 text"),
+        (GOOD.replace("baseline:", "baseline:\n\t").encode(), "not readable YAML"),
+        (GOOD.replace("rank_by: dice", "rank_by: Dice").encode(), "did you mean 'dice'"),
+        (GOOD.replace("[4, 8]", "[4, 8]\n  3: [1]").encode(), "not readable YAML"),
+        (GOOD.replace("gan_loss: [wgan, ns_gp]", "2: [1]").encode(), "baseline.2: it is a factor"),
+    ],
+)
+def test_files_that_are_no_ablation(folder, content, told):
+    (folder / "odd.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load("odd", [], folder)
+    assert told in str(caught.value)
+
+
+def test_files_of_other_editors(folder):
+    (folder / "windows.yaml").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    ablation = load("windows", [], folder)
+    assert ablation.question == "Does it matter? Really?"
+    assert ablation.seeds == [0, 1]
+
+
+def test_a_list_that_hydra_cannot_read(folder):
+    with pytest.raises(ConfigError) as caught:
+        load("good", ["overrides=[data.path=a=b.h5]"], folder)
+    assert """'overrides=["data.path=a=b.h5"]'""" in str(caught.value)
+
+
 def test_unknown_ablations_and_folders(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"there is no ablation 'god' .* did you mean 'good'"):
         find("god", folder)

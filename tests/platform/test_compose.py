@@ -5,6 +5,7 @@ import pytest
 from cellab.compose import SCALES, compose_trial
 from cellab.errors import ConfigError
 from cellab.overrides import parse, render
+from cellab.stage import canonical_json
 
 DATA = "data.path=x.h5"
 
@@ -112,6 +113,90 @@ def test_bad_overrides(override, told):
     assert len(found) == 1
     for part in told:
         assert part in found[0]
+
+
+def test_numbers_and_booleans_in_quotation_marks_are_what_they_say():
+    plain = ["training.steps=50", "members=2", "equal_compute=true", "training.optimiser.lr=0.01", "unet.width=4"]
+    written = [
+        'training.steps="50"',
+        "members=2.0",
+        "equal_compute=yes",
+        "training.optimiser.lr='1e-2'",
+        'unet.width="4"',
+    ]
+    assert canonical_json(compose_trial([DATA, *written])) == canonical_json(compose_trial([DATA, *plain]))
+    config = compose_trial([DATA, *written])
+    assert config["training"]["steps"] == 150, "equal compute multiplies numbers"
+    schedule = config["training"]["learning_rate_schedule"]
+    assert (schedule["total_steps"], schedule["max_lr"]) == (150, 0.01)
+    assert type(config["members"]) is int
+
+
+@pytest.mark.parametrize("word", ["yes", "on", "1", "True", '"true"'])
+def test_words_for_true(word):
+    assert compose_trial([DATA, f"equal_compute={word}", "generations=2"])["training"]["steps"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("training.optimiser.lr=fast", "training.optimiser.lr: 'fast' is not allowed; it must be a finite number."),
+        ("training.optimiser.lr=nan", "training.optimiser.lr: nan is not allowed"),
+        ("training.optimiser.lr=1e400", "training.optimiser.lr: inf is not allowed"),
+        ("+training.optimiser.betas=[x,1]", "training.optimiser.betas: ['x', 1] is not allowed"),
+        ("training.crop_size=0", "training.crop_size: 0 is not allowed"),
+        ("unet.width=true", "unet.width: true is not allowed; it must be a whole number."),
+        ("voting.threshold=.inf", "voting.threshold: '.inf' is not allowed; it must be a finite number."),
+        ("equal_compute=maybe", "equal_compute: 'maybe' is not allowed; it must be true or false."),
+        ("executor=inlin", "did you mean 'inline'?"),
+        ("generations=1e9", "at most 1000"),
+        ("seed=1.5", "seed: 1.5 is not allowed"),
+        ("seed=-1", "seed: -1 is not allowed"),
+        ("resources.gpu_share=0", "a finite number in (0, 1]"),
+        ("resources.threads=1e6", "at most 1024"),
+        ("training.steps=${gan.stepz}", "training.steps"),
+        ("data.path=a${b.h5", "begins a reference to another key"),
+        ("~unet._target_", "unet: it needs a `_target_`"),
+        ("~training.optimiser._target_", "a mapping with a `_target_`"),
+        ("prominence_schedule.pseudo_labels=[é]", """'prominence_schedule.pseudo_labels=["é"]'"""),
+    ],
+)
+def test_impossible_values_are_told_once_with_their_key(override, told):
+    (found,) = mistakes(override)
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a=b.h5",
+        "a,b.h5",
+        "c (1).h5",
+        "a#b.h5",
+        "Zélle.h5",
+        "日本.h5",
+        "C:\\x.h5",
+        "it's.h5",
+        'a"b.h5',
+        "[1].h5",
+        "{a}.h5",
+        "~/x.h5",
+        "a:b.h5",
+        "$x.h5",
+        "a b;c&d!.h5",
+        "1.10",
+        "true",
+        "range(0,5)",
+        "-1",
+    ],
+)
+def test_a_data_set_may_be_called_anything(name):
+    assert compose_trial([f"data.path={name}"])["data"]["path"] == name
+
+
+def test_paths_may_refer_to_the_environment(monkeypatch):
+    monkeypatch.setenv("CELLS", "/mnt/é")
+    assert compose_trial(["data.path=${oc.env:CELLS}/c (1).h5"])["data"]["path"] == "/mnt/é/c (1).h5"
 
 
 def test_all_mistakes_at_once():

@@ -86,8 +86,9 @@ def _left(snapshot: Snapshot) -> str:
 def _ended_line(ended: Ended, number: int, snapshot: Snapshot) -> Text:
     style = {"finished": "green", "diverged": "yellow", "failed": "red", "stopped": "yellow"}.get(ended.how, "dim")
     took = f" in {duration(ended.seconds)}" if ended.how == "finished" else ""
+    left = "" if ended.how == "stopped" else _left(snapshot)
     return Text.assemble(
-        (f"[{number}/{snapshot.total}] ", "dim"), ended.label, (f" {ended.how}{took}", style), (_left(snapshot), "dim")
+        (f"[{number}/{snapshot.total}] ", "dim"), ended.label, (f" {ended.how}{took}", style), (left, "dim")
     )
 
 

@@ -2,11 +2,11 @@
 
 import logging
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,142 +14,22 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cellab import interruption, stages
+from cellab import interruption
 from cellab.errors import CellabError
+from cellab.executors.broker import Broker, State
 from cellab.executors.driver import Ending, drive, in_words
-from cellab.executors.monitor import Monitor, Snapshot
+from cellab.executors.monitor import Snapshot
 from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
+from cellab.executors.temporary import temporary_folder
 from cellab.lineage import Lineage
-from cellab.stage import Outcome, Progress, Stage
+from cellab.stage import Outcome, Stage
 from cellab.store import Store
 from cellab.study import Study
 
-PROGRESS_SECONDS = 1.0
 CONNECT_SECONDS = 5.0
 STOP_SECONDS = 10.0
 DRIVER_CPUS = 0.001  # of a trial's light driver
-DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
 OBJECT_STORE_BYTES = 256 * 2**20  # only requests and metrics go through it
-
-
-@ray.remote(num_cpus=0)
-class Broker:
-    """Hands out references to stages, so that each runs once, and knows how far they are.
-
-    Args:
-        store_url: where results are read and written.
-        data_path: the data set's file.
-        wanted: all distinct stages of the study.
-        slots: how many can run at once.
-    """
-
-    def __init__(self, store_url: str, data_path: Path, wanted: list[Stage], slots: int) -> None:
-        self.store = Store(store_url)
-        self.data_path = data_path
-        self.monitor = Monitor.of(wanted, slots)
-        self.references: dict[str, ray.ObjectRef[Outcome]] = {}
-        self.stages: dict[str, Stage] = {}
-        self.endings: Endings = {}
-
-    def ask(self, wanted: list[Stage]) -> dict[str, "ray.ObjectRef[Outcome]"]:
-        """References to the outcomes of stages; begins those that nobody asked for before."""
-        return {stage.key: self._reference(stage) for stage in wanted}
-
-    def _reference(self, stage: Stage) -> "ray.ObjectRef[Outcome]":
-        if stage.key not in self.references:
-            self.stages[stage.key] = stage
-            self.references[stage.key] = self._begin(stage)
-        return self.references[stage.key]
-
-    def _begin(self, stage: Stage) -> "ray.ObjectRef[Outcome]":
-        if self.store.is_sound(stage.key):
-            self.monitor.end(stage, "reused")
-            return ray.put(self.store.outcome(stage.key))
-        self.store.discard(stage.key)
-        task = run_stage.options(
-            name=stage.label,
-            num_cpus=stage.threads - DRIVERS_SHARE,
-            num_gpus=stage.gpu_share if stage.device == "cuda" else 0,
-            scheduling_strategy="DEFAULT",
-        )
-        needs = [self.references[key] for key in stage.needs]
-        broker = ray.get_runtime_context().current_actor
-        reference: ray.ObjectRef[Outcome] = task.remote(stage, self.store.url, self.data_path, broker, *needs)
-        return reference
-
-    def begin(self, key: str) -> None:
-        """A stage begins."""
-        self.monitor.begin(self.stages[key])
-
-    def progress(self, key: str, step: int, steps: int) -> None:
-        """A stage is at a step."""
-        self.monitor.progress(key, step, steps)
-
-    def end(self, key: str, how: Any) -> None:
-        """A stage has ended."""
-        self.monitor.end(self.stages[key], how)
-
-    def end_trial(self, arm: str, seed: int, ending: Ending) -> None:
-        """A trial has ended."""
-        self.endings[arm, seed] = ending
-
-    def stop(self) -> "State":
-        """The study is stopped: how far it has come."""
-        running = self.monitor.stop()
-        return State(self.monitor.snapshot(), self.endings, running, tuple(self.monitor.waiting))
-
-    def snapshot(self) -> Snapshot:
-        """The state of the study now."""
-        return self.monitor.snapshot()
-
-
-@dataclass(frozen=True)
-class State:
-    """How far a study had come when it was stopped.
-
-    Args:
-        snapshot: of its stages, those that ran stopped.
-        endings: of the trials that had ended.
-        running: keys of the stages that ran.
-        waiting: keys of those that had not begun.
-    """
-
-    snapshot: Snapshot
-    endings: Endings
-    running: tuple[str, ...]
-    waiting: tuple[str, ...]
-
-
-@ray.remote(max_retries=1)
-def run_stage(stage: Stage, store_url: str, data_path: Path, broker: Any, *needs: Outcome) -> Outcome:
-    """The task of one stage; its needs' outcomes come resolved."""
-    for outcome in needs:
-        if outcome.diverged:
-            broker.end.remote(stage.key, "skipped")
-            return Outcome(stage.key, {"diverged": outcome.diverged})
-    broker.begin.remote(stage.key)
-    how = "stopped"
-    try:
-        outcome = stages.run(stage, Store(store_url), data_path, _throttled(broker, stage.key))
-        how = "diverged" if outcome.diverged else "finished"
-        return outcome
-    except Exception:
-        how = "failed"
-        raise
-    finally:
-        broker.end.remote(stage.key, how)
-
-
-def _throttled(broker: Any, key: str) -> Progress:
-    last = 0.0
-
-    def progress(step: int, steps: int) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last >= PROGRESS_SECONDS:
-            last = now
-            broker.progress.remote(key, step, steps)
-
-    return progress
 
 
 class RayRunner:
@@ -185,24 +65,46 @@ def _reason(error: ray.exceptions.RayTaskError) -> str:
     return in_words(cause)
 
 
-def connect(address: str | None, temporary: str | None = None) -> Callable[[], None]:
+def connect(
+    address: str | None, temporary: str | None = None, tell: Callable[[str], Any] = lambda _notice: None
+) -> Callable[[], None]:
     """Joins the Ray cluster at an address, or starts one on this machine; a connection that there is stays.
+
+    Args:
+        address: of a cluster, or None.
+        temporary: the folder for the sockets and logs of one that is started; by default the surroundings'.
+        tell: told where these are, if not there.
 
     Returns:
         What takes this connection, and a cluster started here, down again.
 
     Raises:
-        CellabError: nothing answers at the address.
+        CellabError: nothing answers at the address, or no cluster can be started here.
     """
     if ray.is_initialized():
         return lambda: None
-    if address is not None:
-        _check_answers(address)
-        try:
-            ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise CellabError(_no_answer(address, str(error).partition("\n")[0])) from error
-    else:
+    with ExitStack() as stack:
+        if address is None and temporary is None:
+            temporary = stack.enter_context(temporary_folder(tell))
+        stack.callback(ray.shutdown)
+        if address is None:
+            _start(temporary)
+        else:
+            _join(address)
+        return stack.pop_all().close
+
+
+def _join(address: str) -> None:
+    _check_answers(address)
+    try:
+        ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise CellabError(_no_answer(address, str(error).partition("\n")[0])) from error
+
+
+def _start(temporary: str | None) -> None:
+    _provide_token()
+    try:
         ray.init(
             "local",
             include_dashboard=False,
@@ -211,7 +113,26 @@ def connect(address: str | None, temporary: str | None = None) -> Callable[[], N
             object_store_memory=OBJECT_STORE_BYTES,
             _temp_dir=temporary,
         )
-    return ray.shutdown
+    except SystemExit as error:  # Ray's answer to SIGTERM
+        raise KeyboardInterrupt from error
+    except Exception as error:
+        raise CellabError(
+            f"Ray did not start on this machine ({in_words(error)}): executor=inline runs the study without it."
+        ) from error
+
+
+def _provide_token() -> None:
+    """Ray keeps the token of its clusters in the home folder; where nothing can be kept, this one has its own."""
+    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+        return
+    try:
+        folder = Path.home() / ".ray"
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "auth_token").exists() or os.access(folder, os.W_OK):
+            return
+    except (OSError, RuntimeError):  # no such folder can be made, or nobody knows where home is
+        pass
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
 
 
 def _check_answers(address: str) -> None:
@@ -305,7 +226,10 @@ def _tune(study: Study, broker: Any, logs: Path, slots: int) -> Endings:
         },
         tune_config=tune.TuneConfig(metric="generation", mode="max", max_concurrent_trials=2 * slots + 2),
         run_config=tune.RunConfig(
-            name=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}", storage_path=str(logs.absolute()), verbose=0
+            name=f"{study.name}-{time.strftime('%Y%m%d-%H%M%S')}",
+            storage_path=str(logs.absolute()),
+            verbose=0,
+            callbacks=[_Attention()],
         ),
     )
     # Tune prints a table whatever its verbosity, and has its own idea of Ctrl-C
@@ -313,6 +237,14 @@ def _tune(study: Study, broker: Any, logs: Path, slots: int) -> Endings:
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         results = tuner.fit()
     return _endings(study, results)
+
+
+class _Attention(tune.Callback):
+    """Sees to a Ctrl-C that was swallowed somewhere in Ray."""
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:  # noqa: ARG002
+        """Before each of Tune's steps."""
+        interruption.check()
 
 
 def _trainable(config: dict[str, Any], lineages: dict[tuple[str, int], Lineage], broker: Any) -> dict[str, Any]:

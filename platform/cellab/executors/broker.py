@@ -1,0 +1,138 @@
+"""The actor that hands out a study's stages on Ray, and the task that a stage is there."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from cellab import stages
+from cellab.executors.driver import Ending
+from cellab.executors.monitor import Monitor, Snapshot
+from cellab.executors.stopping import Endings
+from cellab.stage import Outcome, Progress, Stage
+from cellab.store import Store
+
+PROGRESS_SECONDS = 1.0
+DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a study had come when it was stopped.
+
+    Args:
+        snapshot: of its stages, those that ran stopped.
+        endings: of the trials that had ended.
+        running: keys of the stages that ran.
+        waiting: keys of those that had not begun.
+    """
+
+    snapshot: Snapshot
+    endings: Endings
+    running: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+@ray.remote(num_cpus=0)
+class Broker:
+    """Hands out references to stages, so that each runs once, and knows how far they are.
+
+    Args:
+        store_url: where results are read and written.
+        data_path: the data set's file.
+        wanted: all distinct stages of the study.
+        slots: how many can run at once.
+    """
+
+    def __init__(self, store_url: str, data_path: Path, wanted: list[Stage], slots: int) -> None:
+        self.store = Store(store_url)
+        self.data_path = data_path
+        self.monitor = Monitor.of(wanted, slots)
+        self.references: dict[str, ray.ObjectRef[Outcome]] = {}
+        self.stages: dict[str, Stage] = {}
+        self.endings: Endings = {}
+
+    def ask(self, wanted: list[Stage]) -> dict[str, "ray.ObjectRef[Outcome]"]:
+        """References to the outcomes of stages; begins those that nobody asked for before."""
+        return {stage.key: self._reference(stage) for stage in wanted}
+
+    def _reference(self, stage: Stage) -> "ray.ObjectRef[Outcome]":
+        if stage.key not in self.references:
+            self.stages[stage.key] = stage
+            self.references[stage.key] = self._begin(stage)
+        return self.references[stage.key]
+
+    def _begin(self, stage: Stage) -> "ray.ObjectRef[Outcome]":
+        if self.store.is_sound(stage.key):
+            self.monitor.end(stage, "reused")
+            return ray.put(self.store.outcome(stage.key))
+        self.store.discard(stage.key)
+        task = run_stage.options(
+            name=stage.label,
+            num_cpus=stage.threads - DRIVERS_SHARE,
+            num_gpus=stage.gpu_share if stage.device == "cuda" else 0,
+            scheduling_strategy="DEFAULT",
+        )
+        needs = [self.references[key] for key in stage.needs]
+        broker = ray.get_runtime_context().current_actor
+        reference: ray.ObjectRef[Outcome] = task.remote(stage, self.store.url, self.data_path, broker, *needs)
+        return reference
+
+    def begin(self, key: str) -> None:
+        """A stage begins."""
+        self.monitor.begin(self.stages[key])
+
+    def progress(self, key: str, step: int, steps: int) -> None:
+        """A stage is at a step."""
+        self.monitor.progress(key, step, steps)
+
+    def end(self, key: str, how: Any) -> None:
+        """A stage has ended."""
+        self.monitor.end(self.stages[key], how)
+
+    def end_trial(self, arm: str, seed: int, ending: Ending) -> None:
+        """A trial has ended."""
+        self.endings[arm, seed] = ending
+
+    def stop(self) -> State:
+        """The study is stopped: how far it has come."""
+        running = self.monitor.stop()
+        return State(self.monitor.snapshot(), self.endings, running, tuple(self.monitor.waiting))
+
+    def snapshot(self) -> Snapshot:
+        """The state of the study now."""
+        return self.monitor.snapshot()
+
+
+@ray.remote(max_retries=1)
+def run_stage(stage: Stage, store_url: str, data_path: Path, broker: Any, *needs: Outcome) -> Outcome:
+    """The task of one stage; its needs' outcomes come resolved."""
+    for outcome in needs:
+        if outcome.diverged:
+            broker.end.remote(stage.key, "skipped")
+            return Outcome(stage.key, {"diverged": outcome.diverged})
+    broker.begin.remote(stage.key)
+    how = "stopped"
+    try:
+        outcome = stages.run(stage, Store(store_url), data_path, _throttled(broker, stage.key))
+        how = "diverged" if outcome.diverged else "finished"
+        return outcome
+    except Exception:
+        how = "failed"
+        raise
+    finally:
+        broker.end.remote(stage.key, how)
+
+
+def _throttled(broker: Any, key: str) -> Progress:
+    last = 0.0
+
+    def progress(step: int, steps: int) -> None:
+        nonlocal last
+        if (now := time.monotonic()) - last >= PROGRESS_SECONDS:
+            last = now
+            broker.progress.remote(key, step, steps)
+
+    return progress

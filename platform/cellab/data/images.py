@@ -11,6 +11,7 @@ from cellab.data.png import read_png
 from cellab.data.stored import Stored, as_image, as_mask
 from cellab.data.tiff import is_tiff, opened
 from cellab.errors import DataError
+from cellab.stopping import stop_if_asked
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def pages_of(path: Path) -> list[Picture]:
     Raises:
         DataError: it is damaged, or a TIFF of several channels or sizes.
     """
+    stop_if_asked()  # before there are frames to count, thousands of TIFFs are opened
     with _readable(path):
         count = len(opened(path).planes) if is_tiff(path) else 1
     name = stem_of(path)

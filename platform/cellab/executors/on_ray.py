@@ -234,6 +234,8 @@ def _tune(study: Study, broker: Any, logs: Path, slots: int) -> Endings:
     )
     # Tune prints a table whatever its verbosity, and has its own idea of Ctrl-C
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    # nor is what it cannot write, on a full disk, of use to anybody: the store is the truth
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         results = tuner.fit()
     return _endings(study, results)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cellab import stages
 from cellab.cli.display import Display
+from cellab.compose import compose_trial
 from cellab.executors import inline, on_ray
 from cellab.executors.inline import InlineRunner
 from cellab.executors.monitor import Monitor
@@ -168,18 +169,10 @@ def test_a_gan_that_diverges(study, tmp_path):
     assert "finished" not in {ended.how for ended in monitor.snapshot().ended}, "a divergence is a result: it is reused"
 
 
-def test_a_trial_that_fails_leaves_the_others(study, tmp_path, ray_cluster):
-    made = study("prominence_schedule.labelled", [0.05, 1.0], "training.max_tries=50")
-    endings = on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs")
-    good, bad = endings.values()
-    assert good.status == "completed"
-    assert bad.status == "failed"
-    assert "lower prominence_schedule" in bad.message
-
-
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, caplog, executor):
-    made = study("training.batch_size", [4, 10**12])
+    given = compose_trial(["data.path=x.h5"])["segmentation_loss"]["_target_"]
+    made = study("segmentation_loss._target_", [given, "decimal.Decimal"])  # which is built, and is no loss
     store = Store(str(tmp_path / "store"))
     if executor == "inline":
         endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
@@ -190,7 +183,7 @@ def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, 
     good, bad = endings.values()
     assert good.status == "completed"
     assert bad.status == "failed"
-    assert bad.message.startswith(("RuntimeError: ", "MemoryError: ", "OverflowError: "))
+    assert bad.message == "TypeError: 'decimal.Decimal' object is not callable"
 
 
 def test_what_ends_last_is_shown_too(study, tmp_path, ray_cluster):
@@ -252,13 +245,13 @@ def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(s
 
 def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
     """Two CPUs hold two stages, and the trials' drivers besides."""
-    made = study("gan_loss", ["ns", "wgan"], "generations=1", "training.steps=60", seeds=(0, 1, 2))
+    made = study("gan_loss", ["ns", "wgan"], "generations=1", "training.steps=150", seeds=(0, 1))
     seen, done = [], threading.Event()
 
     def watch(look):
         def poll():
             with contextlib.suppress(ray.exceptions.RayError):  # the study is over
-                while not done.wait(0.1):
+                while not done.wait(0.05):
                     seen.append(len(look().running))
 
         threading.Thread(target=poll, daemon=True).start()

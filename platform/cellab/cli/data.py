@@ -54,7 +54,9 @@ def _columns(width: int) -> list[ProgressColumn]:
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr for each kind of work, gone when all is done."""
     terminal = console.notices()
-    with Progress(*_columns(terminal.width), console=terminal, transient=True, disable=not terminal.is_terminal) as bars:
+    with Progress(
+        *_columns(terminal.width), console=terminal, transient=True, disable=not terminal.is_terminal
+    ) as bars:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

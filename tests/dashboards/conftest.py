@@ -20,6 +20,7 @@ Fabricate = Callable[..., Path]
 METRICS = ("dice", "jaccard", "precision", "recall")
 SPLITS = ("train", "validation", "test")
 FRAME, SMALL = (90, 400), 32  # wider than the report shows; the GAN's images
+STOPPED = {"status": "stopped", "stage": "gen 1 member 0"}
 DIVERGED = {"status": "diverged", "stage": "generator", "step": 417}
 
 
@@ -182,7 +183,7 @@ def known(made: MadeUp, trial: tuple[str, int]) -> dict[str, Any]:
     if trial in made.diverged:
         return {**nothing, **DIVERGED, "message": "the loss of discriminator 0 became nan at step 417"}
     if trial in made.stopped:
-        return {**nothing, "status": "stopped", "message": "it was stopped before its end"}
+        return {**nothing, **STOPPED, "message": "it was stopped before its end"}
     return {**nothing, "status": "completed"}
 
 

@@ -131,6 +131,18 @@ def test_unfinished_studies(fabricate):
     page = Page(write_report(fabricate(stopped=stopped, not_run=missing)))
     assert "4 completed, 0 diverged, 0 failed, 1 stopped, 1 not run" in page.words
     assert "gan_loss=wgan seed 1 stopped seed 2 not run 1 of 3" in page.words
+    assert "The study was stopped; the same command goes on from there. gan_loss=wgan, seed 1 stopped in" in page.words
+    assert "seed 1 stopped in gen 1 member 0: it was stopped before its end" in page.words
+    assert "Not every trial completed" not in page.words
+
+
+def test_a_study_that_was_stopped_after_something_went_wrong(fabricate):
+    gone = {"stopped": frozenset({("gan_loss=wgan", 1)}), "diverged": frozenset({("gan_loss=ns_gp", 0)})}
+    page = Page(write_report(fabricate(**gone)))
+    assert "4 completed, 1 diverged, 0 failed, 1 stopped" in page.words
+    assert "Not every trial completed." in page.words
+    assert "gan_loss=ns_gp, seed 0 diverged at step 417 of generator" in page.words
+    assert "The study was stopped" not in page.words
 
 
 def test_a_study_without_generated_images(fabricate):

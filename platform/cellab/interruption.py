@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from cellab.stopping import SIGNALS
 
 
 class _Request:
@@ -29,7 +29,7 @@ def stoppable() -> Iterator[None]:
 
     A signal that is ignored stays so: `nohup`, and a shell's `&`, mean it.
     """
-    before = {number: signal.getsignal(number) for number in STOPPING}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     report, sys.unraisablehook = sys.unraisablehook, _report
     _Request.made = _Request.received = False
     try:
@@ -49,7 +49,7 @@ def _report(unraisable: "sys.UnraisableHookArgs") -> None:
 
 def listen() -> None:
     """Takes the signals (back) from a library that has put handlers of its own there."""
-    for number in STOPPING:
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
 

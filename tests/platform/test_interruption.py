@@ -10,10 +10,12 @@ from rich.console import Console
 
 from cellab import interruption, run, stages
 from cellab.cli.tables import ranking_table
+from cellab.compose import compose_trial
 from cellab.executors import inline, on_ray
 from cellab.executors.monitor import Monitor
 from cellab.executors.stopping import Stopped
 from cellab.results import write_results
+from cellab.stopping import SIGNALS
 from cellab.store import Store
 
 
@@ -132,12 +134,12 @@ def test_each_signal_stops_a_study_which_writes_what_it_has(
         wrote.append(write_results(*arguments))
 
     monkeypatch.setattr(run, "write_results", writing)
-    before = [signal.getsignal(each) for each in interruption.STOPPING]
+    before = [signal.getsignal(each) for each in SIGNALS]
     folder = tmp_path / "small"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), run.alone(folder):
         run.run_study(made, Store(str(tmp_path / "store")), folder, None, console)
     assert wrote
-    assert [signal.getsignal(each) for each in interruption.STOPPING] == before
+    assert [signal.getsignal(each) for each in SIGNALS] == before
     told = capsys.readouterr().err
     assert "[2/4] unet.width=4 seed=0 gen 0 evaluation stopped" in told
     assert "Stopped. 1 of 4 stages are finished" in told
@@ -156,7 +158,8 @@ def test_signals_that_come_when_all_is_done_or_that_are_ignored_stop_nothing(
     monkeypatch.setattr(run, "write_reports", lambda _: os.kill(os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        ranking = run.run_study(made, Store(str(tmp_path / "store")), tmp_path / "small", None, console)
+        with run.alone(tmp_path / "small"):
+            ranking = run.run_study(made, Store(str(tmp_path / "store")), tmp_path / "small", None, console)
     finally:
         signal.signal(signal.SIGHUP, before)
     assert ranking["arms"][0]["completed"] == 1
@@ -217,7 +220,8 @@ def test_a_task_that_is_taken_down_did_not_fail(study, tmp_path, monkeypatch, er
 
 
 def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path, ray_cluster):
-    made = study("prominence_schedule.labelled", [1.0, 0.05], "training.max_tries=50", "training.steps=1000000")
+    given = compose_trial(["data.path=x.h5"])["segmentation_loss"]["_target_"]
+    made = study("segmentation_loss._target_", ["decimal.Decimal", given], "training.steps=1000000")  # one is no loss
     last = []
 
     def watch(look):
@@ -230,7 +234,7 @@ def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path
         while len(steps) < 3:
             snapshot = look()
             if any(ended.how == "failed" for ended in snapshot.ended):
-                steps |= {running.step for running in snapshot.running if "0.05" in running.label}
+                steps |= {running.step for running in snapshot.running if given in running.label}
         os.kill(os.getpid(), signal.SIGINT)
 
     with interruption.stoppable(), pytest.raises(Stopped) as stopped:
@@ -239,6 +243,6 @@ def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path
     assert good.status == "stopped"
     assert good.stage == "gen 0 member 0"
     assert bad.status == "failed"
-    assert "lower prominence_schedule" in bad.message
+    assert "not callable" in bad.message
     how = {ended.how for ended in last[-1]().ended}
     assert {"failed", "stopped"} <= how <= {"failed", "stopped", "finished"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cellab import components
 from cellab.crop_checks import TrainingCrops
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.writer import DatasetWriter
@@ -88,22 +89,12 @@ def test_the_share_is_the_one_that_training_meets(write: Write, threshold: float
     def mask(index: int) -> np.ndarray:
         return (np.random.default_rng(index).random((6, 6 + index)) < 0.4).astype(np.uint8).repeat(8, 0).repeat(8, 1)
 
-    class Still:
-        def linear(self, count: int, generator: torch.Generator) -> torch.Tensor:
-            return torch.eye(2).expand(count, 2, 2)
-
-        def displacement(self, count: int, size: int, generator: torch.Generator) -> None:
-            return None
-
-        def appearance(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-            return images
-
     with Dataset.open(write(mask)) as data:
         crops = TrainingCrops(data, 1.0, 16, "given")
         assert crops.reach(threshold, 2.0, only_annotated=True) is False, "it looks at every frame"
         expected = crops.share(threshold, only_annotated=True)
         masks = data.masks(1.0, data.indices("train"))
-    source = CropSource(masks, masks, 16, Still(), torch.device("cpu"), max_tries=100)
+    source = CropSource(masks, masks, 16, components.build("augmentation", "none"), torch.device("cpu"), max_tries=100)
     try:
         drawn = source.draw(2000, threshold, torch.Generator().manual_seed(0))
     except CellabError:

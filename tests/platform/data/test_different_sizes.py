@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cellab import components
 from cellab.data.dataset import Dataset
 from cellab.data.hiding import hide
 from cellab.data.importing import Import, import_folders
@@ -96,19 +97,9 @@ def test_objects_are_hidden_whole_at_every_size(imported: Path, tmp_path: Path) 
 
 
 def test_crops_come_from_every_frame_and_lie_within_it() -> None:
-    class Still:
-        def linear(self, count: int, generator: torch.Generator) -> torch.Tensor:
-            return torch.eye(2).expand(count, 2, 2)
-
-        def displacement(self, count: int, size: int, generator: torch.Generator) -> None:
-            return None
-
-        def appearance(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-            return images
-
     frames = [np.full(size, 10 * index + 9, np.uint8) for index, size in enumerate(SIZES)]
     masks = [(mask(index) > 0).astype(np.uint8) for index in range(len(SIZES))]
-    source = CropSource(frames, masks, 64, Still(), torch.device("cpu"))
+    source = CropSource(frames, masks, 64, components.build("augmentation", "none"), torch.device("cpu"))
     drawn = source.draw(400, 0.0, torch.Generator().manual_seed(0))
     values = (drawn.images * 255).round().flatten(1)
     assert torch.equal(values.amin(1), values.amax(1)), "no crop shows two frames"

@@ -71,7 +71,8 @@ def load(name: str, overrides: list[str], chosen: Path | None = None) -> Ablatio
                 f"{override.text}: {override.key} is a factor of {path.stem}, its arms set it: {sets[override.key]}."
             )
         if override.key == "seed":
-            mistakes.append(f"{override.text}: an ablation gives every arm the same seeds: seeds=[{override.raw}].")
+            wanted = override.raw if str(override.raw).isdecimal() else "0,1,2"
+            mistakes.append(f"{override.text}: an ablation gives every arm the same seeds: seeds=[{wanted}].")
     if mistakes or design is None:
         raise ConfigError(mistakes)
     return Ablation(

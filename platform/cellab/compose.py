@@ -20,7 +20,7 @@ from cellab.keys import annotation_in
 from cellab.names import did_you_mean
 from cellab.overrides import Override, last_of_each_key, parse, unknown_key
 from cellab.settings import LINEAGE, check_sections
-from cellab.signatures import fit
+from cellab.signatures import annotations, fit
 from cellab.targets import resolve
 from cellab.values import Mistake, is_text, shown
 
@@ -145,7 +145,9 @@ def _misfit(value: Override, chosen: dict[str, Any]) -> str | None:
     if mistake := value.mistake or _broken_reference(value):
         return mistake
     if not (value.adds and among_arguments) and (mistake := unknown_key(value.key, chosen)):
-        return mistake
+        target = here.get("_target_") if isinstance(here, dict) else None
+        takes_it = target is not None and last in annotations(resolve(target, ".".join(parents)))
+        return f"{value.key}: {target} takes it, but it is not set: add it, +{value.text}." if takes_it else mistake
     if value.removes and not among_arguments:
         return f"{value.text}: {value.key} cannot be removed: give it another value."
     was = here.get(last) if isinstance(here, dict) else None

@@ -1,16 +1,18 @@
 """Checks, before any compute, that training will find the crops that it asks for."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import chi2
 
 from cellab.components import instantiate
 from cellab.data.dataset import TRAIN, Dataset
 from cellab.data.scaling import sizes_in_words
 
-# A crop that 20 of `training.max_tries` candidates are expected to give is missed once in exp(20), 5e8, crops.
-EXPECTED = 20
+MISSED = 1e-6  # the probability that a draw gives up which is not worth a word: a training makes some thousand draws
 ADVISED = 0.05  # share of the crops that reach a threshold which messages advise
 
 
@@ -86,9 +88,10 @@ class CropChecks:
         if (scale, size, labels) not in self._crops:
             self._crops[scale, size, labels] = TrainingCrops(self._data, scale, size, labels)
         crops = self._crops[scale, size, labels]
-        for (source, threshold), generation in _thresholds(config).items():
-            if not crops.reach(threshold, EXPECTED / config["training"]["max_tries"], source == "labelled"):
-                yield _too_few(config, crops, source, threshold, generation)
+        tries = config["training"]["max_tries"]
+        for wanted in _wanted(config):
+            if not crops.reach(wanted.threshold, least_share(tries, wanted.count), wanted.only_annotated):
+                yield _too_few(config, crops, wanted)
 
 
 def does_not_fit(key: str, size: int, data: Dataset, scale: float) -> str | None:
@@ -107,37 +110,79 @@ def does_not_fit(key: str, size: int, data: Dataset, scale: float) -> str | None
     )
 
 
-def _thresholds(config: dict[str, Any]) -> dict[tuple[str, float], int]:
-    """The first generation that asks for crops of a source at a threshold."""
+def least_share(tries: int, count: int) -> float:
+    """The share of candidates that must pass for `count` crops in `tries * count` candidates, but for `MISSED` draws.
+
+    The number that pass is nearly Poisson, and fewer than `count` with the probability that a chi-squared variable of
+    `2 count` degrees of freedom exceeds twice its mean.
+    """
+    return float(chi2.isf(MISSED, 2 * count)) / 2 / (tries * count)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Crops that some generation draws.
+
+    Args:
+        source: ``"labelled"`` or ``"pseudo"``.
+        threshold: of their prominence.
+        generation: the first that asks so.
+        count: at least so many at once.
+    """
+
+    source: str
+    threshold: float
+    generation: int
+    count: int
+
+    @property
+    def only_annotated(self) -> bool:
+        """Whether they come from frames with a mask alone."""
+        return self.source == "labelled"
+
+
+def _wanted(config: dict[str, Any]) -> list[Wanted]:
+    """The crops of each source and threshold; a threshold of 0 accepts all."""
     schedule = instantiate(config["prominence_schedule"], "prominence_schedule")
     mix = instantiate(config["data_mix"], "data_mix")
-    found: dict[tuple[str, float], int] = {}
+    found: dict[tuple[str, float, int], Wanted] = {}
     for generation in range(config["generations"]):
         shares = mix.shares(generation)
-        if shares["labelled"] > 0:
-            found.setdefault(("labelled", schedule.labelled(generation)), generation)
+        of_batch = config["training"]["batch_size"] if shares["labelled"] == 1 else 1
+        asked = [("labelled", schedule.labelled(generation), of_batch)] * (shares["labelled"] > 0)
         if shares["pseudo"] > 0:
-            found.setdefault(("pseudo", schedule.pseudo(generation)), generation)
-    return found
+            asked.append(("pseudo", schedule.pseudo(generation), config["pseudo_labels"]["batch_size"]))
+        for source, threshold, count in asked:
+            if threshold > 0:
+                found.setdefault((source, threshold, count), Wanted(source, threshold, generation, count))
+    return list(found.values())
 
 
-def _too_few(config: dict[str, Any], crops: TrainingCrops, source: str, threshold: float, generation: int) -> str:
+def _too_few(config: dict[str, Any], crops: TrainingCrops, wanted: Wanted) -> str:
     tries, size = config["training"]["max_tries"], config["training"]["crop_size"]
-    only_annotated = source == "labelled"
-    share, most = crops.share(threshold, only_annotated), crops.highest(0.0, only_annotated)
-    of = f"{threshold:g}, the prominence that generation {generation} asks of its {source} crops"
+    share = crops.share(wanted.threshold, wanted.only_annotated)
+    of = f"{wanted.threshold:g}, the prominence that generation {wanted.generation} asks of its {wanted.source} crops"
     if share == 0:
+        most = crops.highest(0.0, wanted.only_annotated)
         found = f"no crop of {size} × {size} in the training masks reaches {of} (the most prominent: {most:.2g})"
     else:
         found = (
             f"only one in {round(1 / share):,} crops of {size} × {size} in the training masks reaches {of}, and "
             f"training gives up after {tries:,} (training.max_tries)"
         )
-    advised = _rounded_down(crops.highest(max(ADVISED, EXPECTED / tries), only_annotated))
+    return f"prominence_schedule: {found}: {_remedies(config, crops, wanted, share)}"
+
+
+def _remedies(config: dict[str, Any], crops: TrainingCrops, wanted: Wanted, share: float) -> str:
+    tries = config["training"]["max_tries"]
+    within_reach = max(ADVISED, least_share(tries, wanted.count))
+    advised = _rounded_down(crops.highest(within_reach, wanted.only_annotated)) if within_reach <= 1 else 0.0
     keys = [key for key in config["prominence_schedule"] if not key.startswith("_")]
-    keys = [key for key in keys if (key == "labelled") == only_annotated] or keys
+    keys = [key for key in keys if (key == "labelled") == wanted.only_annotated] or keys
     named = " or ".join(f"prominence_schedule.{key}" for key in keys)
-    return f"prominence_schedule: {found}: lower {named} to {advised:g}, or choose another training.crop_size."
+    more = math.ceil(least_share(1, wanted.count) / share) if share else 0
+    raised = f"raise training.max_tries to {more}, " if more else ""
+    return f"lower {named} to {advised:g}, {raised}or choose another training.crop_size."
 
 
 def _rounded_down(value: float) -> float:

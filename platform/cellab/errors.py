@@ -40,7 +40,7 @@ class DivergedError(CellabError):
         self.series = series
         self.step = step
         self.value = value
-        super().__init__(f"the loss of {series} became {value} at step {step}")
+        super().__init__(f"the loss of the {series} became {value} at step {step}")
 
 
 def reason(error: OSError) -> str:

@@ -187,7 +187,9 @@ def _words_of_container(container: Any, arguments: tuple[Any, ...]) -> str:
     if container in _LISTS:
         return f"a list, each item {_words(arguments[0])}" if arguments else "a list"
     if container is tuple and arguments:
-        return "a list of " + ", ".join("..." if each is Ellipsis else _words(each) for each in arguments)
+        each = list(dict.fromkeys(_words(argument) for argument in arguments if argument is not Ellipsis))
+        count = "" if Ellipsis in arguments else f"of {len(arguments)}"
+        return f"a list {count}".rstrip() + f", each item {' or '.join(each)}"
     return "a mapping" if container in _MAPPINGS else "finite"
 
 

@@ -102,6 +102,7 @@ def test_interpolations_follow_overrides():
         ("~training", ["training cannot be removed"]),
         ("~data.path", ["data.path cannot be removed"]),
         ("~unet.width", ["unet.width", "needs it"]),
+        ("training.optimiser.betas=[0.5,0.9]", ["torch.optim.Adam takes it", "+training.optimiser.betas=[0.5,0.9]"]),
         ("+training.optimiser.foo=1", ["training.optimiser.foo", "Adam takes no such argument"]),
         ("+gan.crop_augmentation.foo=1", ["gan.crop_augmentation.foo", "Flips takes no such argument"]),
         ("no override", ["'no override' is not an override", "key=value"]),

@@ -1,14 +1,16 @@
 """The gate before hours of work: what training could not find is told by `plan`, by training's own numbers."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binom
 
 from cellab import components
-from cellab.crop_checks import TrainingCrops
+from cellab.crop_checks import MISSED, TrainingCrops, least_share
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.writer import DatasetWriter
 from cellab.errors import CellabError, ConfigError, DataError
@@ -79,8 +81,10 @@ def test_each_source_and_generation_has_its_threshold(write: Write, study: Calla
 def test_crops_too_rare_to_be_found_are_told(write: Write, study: Callable[..., Study]) -> None:
     path = write(lambda index: square(30) if index == 0 else square(2))
     arguments = (f"data.path={path}", "generations=1", "prominence_schedule.labelled=0.85")
-    with pytest.raises(ConfigError, match=r"only one in [\d,]+ crops .* after 1,000 \(training\.max_tries\)"):
+    with pytest.raises(ConfigError, match=r"only one in [\d,]+ crops .* after 1,000 \(training\.max_tries\)") as caught:
         study("unet.width", [4], *arguments, "training.max_tries=1000")
+    (advised,) = re.findall(r"raise training\.max_tries to (\d+)", str(caught.value))
+    assert study("unet.width", [4], *arguments, f"training.max_tries={advised}").trials, "what is advised passes"
     assert study("unet.width", [4], *arguments, "training.max_tries=1000000").trials
 
 
@@ -101,6 +105,19 @@ def test_the_share_is_the_one_that_training_meets(write: Write, threshold: float
         assert expected < 0.01
         return
     assert 2000 / drawn.tried == pytest.approx(expected, abs=0.035)
+
+
+@pytest.mark.parametrize(("tries", "count"), [(10_000, 1), (10_000, 16), (50, 4)])
+def test_the_least_share_is_where_draws_begin_to_give_up(tries: int, count: int) -> None:
+    share = least_share(tries, count)
+    assert binom.cdf(count - 1, tries * count, share) == pytest.approx(MISSED, rel=0.9)
+    assert binom.cdf(count - 1, tries * count, share / 2) > 50 * MISSED
+
+
+def test_a_threshold_of_zero_is_never_too_high(write: Write, study: Callable[..., Study]) -> None:
+    path = write(lambda _: square(4))
+    nothing = ("prominence_schedule=constant", "prominence_schedule.labelled=0", "prominence_schedule.pseudo_labels=0")
+    assert study("unet.width", [4], f"data.path={path}", *nothing, "training.max_tries=1").trials
 
 
 def test_a_question_that_is_answered_early_reads_no_further(write: Write) -> None:

@@ -68,7 +68,7 @@ def test_what_is_meant_is_converted(value, annotation, converted):
         (3, str, "3 is not allowed; it must be a text."),
         (None, int, "null is not allowed"),
         ("lin", Literal["cos", "linear"], "one of cos, linear: did you mean 'linear'?"),
-        ([1.0], tuple[float, float], "a list of a finite number, a finite number"),
+        ([1.0], tuple[float, float], "a list of 2, each item a finite number"),
         (0, Annotated[int, Field(ge=1, le=9)], "a whole number of at least 1 and at most 9"),
         (1, Annotated[float, Field(ge=0, lt=1)], r"a finite number in [0, 1)."),
         (-1, Annotated[float, Field(gt=0)], "a finite number above 0"),

@@ -215,7 +215,7 @@ def import_(
             show_default="each where unrelated",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random split.", show_default="0")] = None,
     source: Annotated[str, typer.Option(help="Where the images come from, for the record.")] = "unknown",
     licence: Annotated[str, typer.Option(help="Licence of the images, for the record.")] = "unknown",
     force: Force = False,
@@ -231,6 +231,13 @@ def import_(
             _notice("frames are taken to be consecutive, in the order of their names; else give --split random")
     if related is None:
         related = split == "blocks"
+    for option, does_nothing, why in (
+        ("--seed", seed is not None and split == "blocks", "the split is by blocks"),
+        ("--gap", gap is not None and split == "random", "the split is random"),
+        ("--stretch-each/--stretch-together", stretch_each is not None and stretch == "none", "nothing is stretched"),
+    ):
+        if does_nothing:
+            _notice(f"{option} does nothing: {why}")
     settings = Import(
         images=images,
         masks=masks,
@@ -240,7 +247,7 @@ def import_(
         mask_values=mask_values,
         related=related,
         scales=_numbers(scales, "--scales"),
-        splitting=Splitting(split, _numbers(fractions, "--fractions"), gap, seed),
+        splitting=Splitting(split, _numbers(fractions, "--fractions"), gap, seed or 0),
         stretch=Stretch.parse(stretch, not related if stretch_each is None else stretch_each),
         source=source,
         licence=licence,

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellab.data.dataset import SPLITS, check_training_masks
 from cellab.data.images import read_image, read_mask
-from cellab.data.mask_values import check_kind
+from cellab.data.mask_values import check_kind, interpreted
 from cellab.data.progress import Progress
 from cellab.data.reservation import Reservation, check_writable
 from cellab.data.scaling import check_scales, scale_frame, scale_mask, scaled_size, sizes_in_words
@@ -134,13 +134,13 @@ def _write(
     def pyramid(numbers: np.ndarray) -> dict[float, np.ndarray]:
         return {scale: scale_mask(numbers, scale, found.instances) for scale in settings.scales}
 
-    given = found.masks.interpreted(read_mask(mask)[0]) if mask else np.zeros(frame.shape, np.uint32)
+    given = interpreted(read_mask(mask)[0], found.masks.kind) if mask else np.zeros(frame.shape, np.uint32)
     writer.append(
         image.key,
         split,
         {scale: scale_frame(frame, scale) for scale in settings.scales},
         pyramid(given),
-        pyramid(found.truth.interpreted(read_mask(truth)[0])) if truth else None,
+        pyramid(interpreted(read_mask(truth)[0], found.truth.kind)) if truth else None,
         annotated=mask is not None,
     )
 

@@ -15,6 +15,8 @@ KINDS: tuple[Kind, ...] = ("binary", "ids", "grey")
 TINY = 9  # pixels: an object of fewer may be a speck
 COHERENT = 0.5  # share of neighbours in objects with the same number; ids have about 1, greys nearly 0
 DOMINANT = 0.8  # share of a mask's objects that one of them holds, which is then the background, or several in one
+NEARLY_BLACK = 100  # of 255, the whitest number of a mask that JPEG's noise alone can reach
+MID_GREYS = 3  # at least so many are between black and white where masks were binary once
 EXTREME = 0.1  # share of the greys at either end that counts as black, or as white
 LEAST_WHITE, LEAST_BLACK = 0.25, 0.5  # shares of the pixels above and below half of masks that were binary once
 LEVELS = 65536
@@ -29,6 +31,25 @@ def check_kind(kind: str) -> None:
     """
     if kind not in (*KINDS, "auto"):
         raise DataError(f"mask values {kind!r}: give auto, binary (0 is background), ids, or grey (cut at half).")
+
+
+def interpreted(numbers: np.ndarray, kind: Kind) -> np.ndarray:
+    """A mask as it is kept.
+
+    Args:
+        numbers: (H, W) uint32, as stored.
+        kind: what the numbers of all masks mean.
+
+    Returns:
+        (H, W) uint32: ids, or 0 and 1. Of greys what is above half of the mask's own white is 1; a mask of two numbers
+        is binary, and one of several that are all nearly black is empty, but for JPEG's noise.
+    """
+    if kind == "ids":
+        return numbers
+    largest, smallest = int(numbers.max()), int(numbers.min())
+    if kind == "binary" or (smallest == 0 and np.isin(numbers, (0, largest)).all()):
+        return (numbers > 0).astype(np.uint32)
+    return (numbers > (largest // 2 if largest > NEARLY_BLACK else largest)).astype(np.uint32)
 
 
 @dataclass
@@ -86,6 +107,7 @@ class MaskValues:
     masks: int = 0
     pixels: int = 0
     largest: int = 0
+    emptied: int = 0  # masks that have numbers above 0, but no object if they are greys
     tallies: dict[str, Tally] = field(default_factory=lambda: {kind: Tally() for kind in KINDS})
     _most: int = 0  # distinct numbers above 0 in one mask
     _alone: set[int] = field(default_factory=set)  # while no mask has more than one: the numbers of all
@@ -95,8 +117,12 @@ class MaskValues:
     _first: bytes | None = None
     _alike: bool = True
 
-    def add(self, numbers: np.ndarray) -> int:
-        """Takes account of a mask (H, W) uint32, as stored; gives the largest of its numbers."""
+    def add(self, numbers: np.ndarray) -> dict[Kind, bool]:
+        """Takes account of a mask (H, W) uint32, as stored.
+
+        Returns:
+            Whether it has an object, by what the numbers of all masks may turn out to mean.
+        """
         values, counts = _counted(numbers)
         self.masks += 1
         self.pixels += numbers.size
@@ -105,17 +131,20 @@ class MaskValues:
         self.largest = max(self.largest, int(values.max(initial=0)))
         small = values < LEVELS
         self._histogram[values[small]] += counts[small]
-        parts = _areas(numbers > 0)
+        is_binary = len(values) <= 1 and int(counts.sum()) < numbers.size
+        grey = numbers if is_binary else interpreted(numbers, "grey")
+        parts = _areas(numbers)
         self.tallies["ids"].add(counts, numbers.size)
         self.tallies["binary"].add(parts, numbers.size)
+        self.tallies["grey"].add(parts if is_binary else _areas(grey), numbers.size)
         if len(values) > 1:
             self._compare_neighbours(numbers, int(values[counts.argmax()]))
-            parts = _areas(2 * numbers.astype(np.int64) > values[-1])
-        self.tallies["grey"].add(parts, numbers.size)
+        marks, marks_grey = len(values) > 0, bool(grey.any())
+        self.emptied += marks and not marks_grey
         content = numbers.tobytes()
         self._first = content if self._first is None else self._first
         self._alike &= content == self._first
-        return int(values.max(initial=0))
+        return {"binary": marks, "ids": marks, "grey": marks_grey}
 
     def _compare_neighbours(self, numbers: np.ndarray, most_frequent: int) -> None:
         for one, other in ((numbers[1:], numbers[:-1]), (numbers[:, 1:], numbers[:, :-1])):
@@ -133,20 +162,6 @@ class MaskValues:
         return "grey" if not self._is_coherent and self._was_binary else "ids"
 
     @property
-    def half(self) -> int:
-        """Half of the largest number: greys above it are object."""
-        return self.largest // 2
-
-    def is_object(self, numbers: np.ndarray) -> np.ndarray:
-        """Which numbers, of any shape, stand for objects rather than background."""
-        marks: np.ndarray = numbers > (self.half if self.kind == "grey" else 0)
-        return marks
-
-    def interpreted(self, numbers: np.ndarray) -> np.ndarray:
-        """A mask (H, W) uint32 as it is kept: ids, or 0 and 1."""
-        return numbers if self.kind == "ids" else self.is_object(numbers).astype(np.uint32)
-
-    @property
     def tally(self) -> Tally:
         """The objects, if the numbers mean what `kind` says."""
         return self.tallies[self.kind]
@@ -158,12 +173,15 @@ class MaskValues:
     @property
     def _was_binary(self) -> bool:
         """Whether most of what is below half of the largest number is nearly black, and much of the rest white."""
-        if not 100 < self.largest < LEVELS:
+        if not NEARLY_BLACK < self.largest < LEVELS:
             return False
         greys = self._histogram.copy()
         greys[0] = self.pixels - greys.sum()
         end = round(EXTREME * self.largest)
-        below, above = greys[: self.half + 1].sum(), greys[self.half + 1 :].sum()
+        if np.count_nonzero(greys[end + 1 : self.largest - end]) < MID_GREYS:
+            return False
+        half = self.largest // 2
+        below, above = greys[: half + 1].sum(), greys[half + 1 :].sum()
         black, white = greys[: end + 1].sum(), greys[self.largest - end :].sum()
         return bool(black >= LEAST_BLACK * below and white >= LEAST_WHITE * above)
 
@@ -173,7 +191,7 @@ class MaskValues:
         return self.tally.area / max(1, self.pixels)
 
     def __str__(self) -> str:
-        names = {"binary": "binary", "ids": "ids", "grey": f"greys cut at {self.half}"}
+        names = {"binary": "binary", "ids": "ids", "grey": "greys cut at half"}
         return f"{names[self.kind]}, {self.tally.objects} objects, {100 * self.share:.1f} % of the area"
 
     def notices(self, what: str) -> Iterator[str]:
@@ -186,8 +204,10 @@ class MaskValues:
         if kind == "grey" and self.asked == "auto":
             yield (
                 f"{what}: {np.count_nonzero(self._histogram)} grey values, as anti-aliasing and JPEG leave them; those "
-                f"above {self.half} were taken for objects (--mask-values=ids keeps all as ids)"
+                f"above half of a mask's largest were taken for objects (--mask-values=ids keeps all as ids)"
             )
+        if kind == "grey" and self.emptied:
+            yield f"{what}: {self.emptied} of {self.masks} are empty now: all their numbers are nearly black"
         if kind == "ids" and not self._is_coherent:
             yield f"{what}: the ids change from pixel to pixel: is this a mask, or an image?"
         if tally.full:
@@ -195,7 +215,7 @@ class MaskValues:
                 f"{what}: {tally.full} of {self.masks} mark every pixel as object: 0 is background; is it stored as "
                 f"another number, or are the objects elsewhere, in the transparency (alpha) say?"
             )
-        elif self.share > 0.5:
+        elif self.share > 0.5 and kind != "ids":
             yield f"{what}: more than half of the area is object, {100 * self.share:.0f} %: are they inverted?"
         if 2 * tally.dominated > self.masks and not tally.full:
             yield (

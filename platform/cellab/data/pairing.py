@@ -1,6 +1,7 @@
 """Finds the mask of each image by their names: the same, or the same but for what people and programs add to them."""
 
 import difflib
+import functools
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -17,10 +18,13 @@ MASK = (
     r"masks?|cp[ _-]masks|label(?:l?ed|s)?|seg|segmentation|gt|ground[ _-]?truth|truth|annotations?|instances?|binary"
     r"|bw|simple[ _-]segmentation|object[ _-]identities|man[ _-]seg|man[ _-]track"
 )
-IMAGE = r"images?|img|im|raw|frame|t|0000"  # the last is nnU-Net's first channel
+IMAGE = r"images?|img|im|raw|frame|t"
+FIRST_CHANNEL = "_0000"  # of nnU-Net, if every image's name ends so
+
+Form = Callable[[str], str]
 
 
-def _without(words: str) -> Callable[[str], str]:
+def _without(words: str) -> Form:
     """Takes a word off the end of a name, or off its beginning where a number follows."""
     ends = re.compile(rf"[ _.-]+(?:{words})$", re.IGNORECASE)
     begins = re.compile(rf"^(?:{words})[ _.-]*(?=\d)", re.IGNORECASE)
@@ -29,6 +33,23 @@ def _without(words: str) -> Callable[[str], str]:
 
 def _as_it_is(name: str) -> str:
     return name
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    return _composed(name).casefold()
+
+
+def _numbered(name: str) -> str:
+    """Without leading zeros."""
+    return re.sub(r"\d+", lambda digits: str(int(digits[0])), name)
+
+
+def _then(*forms: Form) -> Form:
+    return lambda name: functools.reduce(lambda made, form: form(made), forms, name)
 
 
 @dataclass(frozen=True)
@@ -42,23 +63,39 @@ class Rule:
     """
 
     differ: str
-    image: Callable[[str], str] = _as_it_is
-    mask: Callable[[str], str] = _as_it_is
+    image: Form
+    mask: Form
 
 
-def _alike(differ: str, form: Callable[[str], str]) -> Rule:
-    return Rule(differ, form, form)
+bare_mask, bare_image = _without(MASK), _without(IMAGE)
+ADDED, ZEROS = "what is added to them", "leading zeros"
 
 
-# each is tried, with those before it, on what those before it left over
-RULES = (
-    Rule("nothing"),
-    _alike("the Unicode form of their letters", lambda name: unicodedata.normalize("NFC", name)),
-    _alike("upper and lower case", str.casefold),
-    Rule("what is added to them", _without(IMAGE), _without(MASK)),
-    _alike("leading zeros", lambda name: re.sub(r"\d+", lambda digits: str(int(digits[0])), name)),
-)
-ADDED = RULES[3]
+def _rules(suffix: str | None, has_channels: bool) -> tuple[Rule, ...]:
+    """Each is tried on what those before it left over.
+
+    Args:
+        suffix: of masks; None: nothing, or a common word.
+        has_channels: whether every image's name ends in `FIRST_CHANNEL`.
+    """
+    image: Form = (lambda name: name.removesuffix(FIRST_CHANNEL)) if has_channels else _as_it_is
+    if suffix is not None:
+        own: Form = lambda name: name.removesuffix(suffix)  # noqa: E731
+        return (
+            Rule("the suffix", _as_it_is, own),
+            Rule("the Unicode form of their letters", _composed, _then(own, _composed)),
+            Rule("upper and lower case", _folded, _then(own, _folded)),
+            Rule(ZEROS, _then(_folded, _numbered), _then(own, _folded, _numbered)),
+        )
+    stripped = ((_folded, _then(_folded, bare_mask)), (_then(_folded, image, bare_image), _then(_folded, bare_mask)))
+    return (
+        Rule("nothing", _as_it_is, _as_it_is),
+        Rule("the Unicode form of their letters", _composed, _composed),
+        Rule("upper and lower case", _folded, _folded),
+        *(Rule(ADDED, of_image, of_mask) for of_image, of_mask in stripped),
+        Rule(ZEROS, _then(_folded, _numbered), _then(_folded, _numbered)),
+        *(Rule(ZEROS, _then(of_image, _numbered), _then(of_mask, _numbered)) for of_image, of_mask in stripped),
+    )
 
 
 @dataclass
@@ -90,11 +127,9 @@ def pair(images: Found, masks: Found, what: str, suffix: str | None = None) -> P
         return _by_number(images, masks, what)
     _check_counts(images, masks, what, suffix)
     search = _Search(images.pictures, masks.pictures, what)
-    rules: tuple[Rule, ...] = RULES
-    if suffix is not None:
-        rules = (Rule("the suffix", mask=lambda name: name.removesuffix(suffix)), RULES[1], RULES[2], RULES[4])
-    for number, rule in enumerate(rules):
-        search.apply(rules[: number + 1], rule, quietly=number == 0)
+    has_channels = all(image.stem.endswith(FIRST_CHANNEL) for image in images.pictures)
+    for number, rule in enumerate(_rules(suffix, has_channels)):
+        search.apply(rule, quietly=number == 0)
     if search.masks:
         raise DataError(_lost(search, images, what))
     return Pairs([search.found.get(id(image)) for image in images.pictures], search.notices)
@@ -108,13 +143,14 @@ class _Search:
         self.found: dict[int, Picture] = {}  # by the image's identity
         self.notices: list[str] = []
 
-    def apply(self, rules: tuple[Rule, ...], rule: Rule, quietly: bool) -> None:
-        """Pairs those whose forms by all of the rules are the same."""
-        images, masks = defaultdict(list), defaultdict(list)
+    def apply(self, rule: Rule, quietly: bool) -> None:
+        """Pairs those whose forms are the same."""
+        images: dict[Key, list[Picture]] = defaultdict(list)
+        masks: dict[Key, list[Picture]] = defaultdict(list)
         for picture in self.images:
-            images[_form(picture, [each.image for each in rules])].append(picture)
+            images[rule.image(picture.stem), picture.page].append(picture)
         for picture in self.masks:
-            masks[_form(picture, [each.mask for each in rules])].append(picture)
+            masks[rule.mask(picture.stem), picture.page].append(picture)
         both = [key for key in masks if key in images]
         for key in both:
             for one, several in ((masks[key], images[key]), (images[key], masks[key])):
@@ -141,17 +177,10 @@ def plural(what: str) -> str:
     return what if what == "truth" else f"{what}s"
 
 
-def _form(picture: Picture, forms: list[Callable[[str], str]]) -> Key:
-    name = picture.stem
-    for form in forms:
-        name = form(name)
-    return name, picture.page
-
-
 def _has_stack_for(images: Found, masks: Found, suffix: str | None) -> bool:
     """Whether a folder holds the stack of masks for a stack of images."""
     stems = {mask.stem for mask in masks.pictures if mask.page is not None}
-    ways = (ADDED.mask, _as_it_is) if suffix is None else (lambda name: name.removesuffix(suffix),)
+    ways = (bare_mask, _as_it_is) if suffix is None else (lambda name: name.removesuffix(suffix),)
     return any(way(stem) == images.pictures[0].stem for stem in stems for way in ways)
 
 
@@ -186,13 +215,18 @@ def _by_number(images: Found, masks: Found, what: str) -> Pairs:
         raise DataError(
             f"{what} {by_number[lost[0]]} has no page: {images.place} has {count}, and they count from {first}."
         )
-    notices = [] if first else [f"the {plural(what)} count from 0: {by_number[0].path.name} was taken for page 1"]
+    lowest = min(by_number)
+    both_fit = first and first + count - 1 not in by_number
+    notices = [
+        f"the {plural(what)} count from {first}: {by_number[lowest].path.name} was taken for page {lowest - first + 1}"
+        + (" (counted from 0 they would fit too: add one for the last page if they do)" if both_fit else "")
+    ]
     return Pairs([by_number.get(page + first) for page in range(count)], notices)
 
 
 def _number(name: str, stack: str) -> int | None:
     """The number of a page in a name: all of it, or what follows the stack's name or a common word."""
-    rest = ADDED.mask(name.removeprefix(stack).strip(" _.:-") if name.startswith(stack) else name)
+    rest = bare_mask(name.removeprefix(stack).strip(" _.:-") if name.startswith(stack) else name)
     digits = re.fullmatch(r"(?:page|slice|frame|z|t)?[ _.-]*(\d+)", rest, re.IGNORECASE)
     return int(digits[1]) if digits else None
 
@@ -200,7 +234,7 @@ def _number(name: str, stack: str) -> int | None:
 def _check_counts(images: Found, masks: Found, what: str, suffix: str | None) -> None:
     """In folders too, a stack has as many masks as pages."""
     counts = Counter((image.path, image.stem) for image in images.pictures if image.page is not None)
-    way = ADDED.mask if suffix is None else (lambda name: name.removesuffix(suffix))
+    way = bare_mask if suffix is None else (lambda name: name.removesuffix(suffix))
     for (path, stem), count in Counter((mask.path, mask.stem) for mask in masks.pictures).items():
         for (stack, name), pages in counts.items():
             if name in (stem, way(stem)) and pages != count:

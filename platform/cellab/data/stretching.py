@@ -123,10 +123,11 @@ class Limits:
         """(H, W) of any real type to (H, W) uint8; values outside the limits are clipped."""
         if (self.low, self.high) == (0.0, 255.0) and image.dtype == np.uint8:
             return image
-        precise: np.ndarray = image.astype(
-            np.float32 if image.dtype.itemsize <= 2 else np.float64
-        )  # an offset may be large
-        stretched = (precise - self.low) * (255 / (self.high - self.low))
+        if image.dtype.itemsize <= 2:
+            stretched = (image.astype(np.float32) - self.low) * (255 / (self.high - self.low))
+        else:  # an offset may be large, and the whole range larger than the largest number
+            half = image.astype(np.float64) / 2 - self.low / 2
+            stretched = half / (self.high / 2 - self.low / 2) * 255
         return np.clip(np.round(stretched), 0, 255).astype(np.uint8)
 
 

@@ -64,7 +64,7 @@ def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any
         outputs = _every_head(unet(to_channels_last(batch.images)))
         loss: Tensor = torch.stack([criterion(logits, batch.targets, batch.weights) for logits in outputs]).mean()
         if not math.isfinite(value := loss.item()):
-            raise DivergedError("the member", step, value)
+            raise DivergedError("member", step, value)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         scheduler.step()
@@ -100,7 +100,7 @@ def _check_weights(unet: torch.nn.Module, step: int) -> None:
     """The last step's update may have broken the weights without a loss that shows it."""
     for name, value in unet.state_dict().items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise DivergedError(f"the member ({name})", step, float("nan"))
+            raise DivergedError(f"member ({name})", step, float("nan"))
 
 
 class _NoSchedule:

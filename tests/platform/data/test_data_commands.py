@@ -78,6 +78,20 @@ def test_unrelated_images(tmp_path: Path, folders: list[str | Path]) -> None:
         assert len(data.indices("unused")) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--seed", "4"], "--seed does nothing: the split is by blocks"),
+        (["--split", "random", "--gap", "2"], "--gap does nothing: the split is random"),
+        (["--stretch", "none", "--stretch-each"], "--stretch-each/--stretch-together does nothing"),
+    ],
+)
+def test_options_that_do_nothing_are_told(
+    tmp_path: Path, folders: list[str | Path], options: list[str], told: str
+) -> None:
+    assert told in run("import", tmp_path / "made.h5", *folders, *options).stderr
+
+
 def test_files_are_kept_without_force(tmp_path: Path, folders: list[str | Path]) -> None:
     made = tmp_path / "made.h5"
     run("import", made, *folders)

@@ -291,6 +291,30 @@ def test_ids_are_dropped_where_only_the_truth_has_some(
         assert "ids were dropped" in data.provenance["notices"][0]
 
 
+def test_masks_that_mark_what_the_truth_does_not(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
+    """Given the wrong way round, or shifted; a truth whose outlines differ a little is no such thing."""
+    frames, ids = cells
+    images, complete = folder("i", named(frames, ".png")), folder("complete", named(ids, ".png"))
+    half = folder("half", named(np.where(ids == 7, 0, ids), ".png"))
+    wider = folder("wider", named((ids > 0) | (np.roll(ids, 1, 2) > 0), ".png"))
+    for masks, truth, told in ((half, complete, False), (complete, half, True), (complete, wider, False)):
+        import_folders(tmp_path / "out.h5", Import(images, masks, truth=truth), overwrite=True)
+        with Dataset.open(tmp_path / "out.h5") as data:
+            assert any("are they the wrong way round" in each for each in data.provenance["notices"]) == told
+
+
+def test_an_orientation_tag_on_one_of_a_pair_is_told(
+    tmp_path: Path, folder: Folder, named: Named, cells: Cells
+) -> None:
+    frames, ids = cells
+    images = folder("i", {})
+    for index, frame in enumerate(frames):
+        tifffile.imwrite(images / f"{index}.tif", frame, extratags=[(274, "H", 1, 3, True)])  # upside down
+    with run(tmp_path, images, folder("m", named(ids, ".png"))) as data:
+        np.testing.assert_array_equal(data.frames(1.0, [0])[0], frames[0, ::-1, ::-1])
+        assert any("12 pairs of which only one has an orientation tag" in each for each in data.provenance["notices"])
+
+
 def test_the_same_folders_give_the_same_bytes(tmp_path: Path, folder: Folder, named: Named, cells: Cells) -> None:
     frames, ids = cells
     settings = Import(folder("i", named(frames, ".png")), folder("m", named(ids, ".png")))

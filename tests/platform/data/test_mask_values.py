@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from cellab.data.mask_values import MaskValues
+from cellab.data.mask_values import MaskValues, interpreted
 
 Draw = Callable[[int], np.ndarray]
 ROWS, COLUMNS = np.mgrid[:80, :90]
@@ -56,7 +56,7 @@ def test_greys_of_jpeg_and_of_anti_aliasing_are_cut_at_half_and_told(draw: Draw)
     values = looked_at(draw)
     assert values.kind == "grey"
     assert values.tally.objects == 36
-    cut = values.interpreted(draw(0))
+    cut = interpreted(draw(0), values.kind)
     wanted = np.asarray(Image.fromarray(white(0)).resize(cut.shape[::-1], Image.Resampling.NEAREST)) > 0
     assert set(np.unique(cut)) == {0, 1}
     assert 2 * (cut & wanted).sum() / (cut.sum() + wanted.sum()) > 0.95
@@ -83,8 +83,42 @@ def test_greys_of_jpeg_and_of_anti_aliasing_are_cut_at_half_and_told(draw: Draw)
 def test_ids_stay_ids(draw: Draw) -> None:
     values = looked_at(draw)
     assert values.kind == "ids"
-    np.testing.assert_array_equal(values.interpreted(draw(1)), draw(1))
+    np.testing.assert_array_equal(interpreted(draw(1), values.kind), draw(1))
     assert values.tally.objects == sum(len(np.unique(draw(seed)[draw(seed) > 0])) for seed in range(6))
+
+
+def border(seed: int) -> np.ndarray:
+    """Classes as Pascal VOC has them: 1 inside, and a border of 255 to be ignored."""
+    inside = ids_of(seed) > 0
+    return np.where(inside, np.where(ndimage.binary_erosion(inside), 1, 255), 0).astype(np.uint32)
+
+
+def test_a_border_to_ignore_is_no_anti_aliasing() -> None:
+    assert looked_at(border).kind == "ids"
+
+
+def test_what_is_told_of_greys_is_what_is_kept() -> None:
+    """Among greys some masks are 0 and 1, some hold nothing but JPEG's noise, and one has white of 16 bit."""
+
+    def draw(seed: int) -> np.ndarray:
+        if seed == 1:
+            return (ids_of(seed) > 0).astype(np.uint32)
+        if seed == 2:
+            return np.random.default_rng(seed).integers(0, 4, (80, 90)).astype(np.uint32)
+        if seed == 3:
+            return np.ones((80, 90), np.uint32)
+        return jpeg(seed) * (257 if seed == 4 else 1)
+
+    values = looked_at(draw)
+    assert values.kind == "grey"
+    kept = [interpreted(draw(seed), "grey") for seed in range(6)]
+    for seed in (0, 1, 4, 5):
+        wanted = ids_of(seed) > 0
+        assert 2 * (kept[seed] & wanted).sum() / (kept[seed].sum() + wanted.sum()) > 0.95
+    assert not kept[2].any()
+    assert not kept[3].any()
+    assert values.tally.area == np.sum(kept)
+    assert "2 of 6 are empty now" in "\n".join(values.notices("masks"))
 
 
 @pytest.mark.parametrize("value", [1, 127, 255, 65535, 2**32 - 1])
@@ -114,11 +148,17 @@ def test_what_is_implausible_is_told(draw: Draw, told: str) -> None:
 
 
 def test_plausible_masks_are_not_commented() -> None:
-    for draw in (ids_of, lambda seed: (ids_of(seed) > 0) * np.uint32(255), lambda seed: ids_of(seed, (20, 24), 1)):
+    confluent = lambda seed: np.where(ids_of(seed) == 6, 0, 7 + ROWS // 8 * 12 + COLUMNS // 8).astype(np.uint32)  # noqa: E731
+    for draw in (
+        ids_of,
+        confluent,
+        lambda seed: (ids_of(seed) > 0) * np.uint32(255),
+        lambda seed: ids_of(seed, (20, 24), 1),
+    ):
         assert list(looked_at(draw).notices("masks")) == []
 
 
 def test_ids_may_be_taken_for_binary() -> None:
     values = looked_at(ids_of, asked="binary")
-    np.testing.assert_array_equal(values.interpreted(ids_of(3)), ids_of(3) > 0)
+    np.testing.assert_array_equal(interpreted(ids_of(3), values.kind), ids_of(3) > 0)
     assert values.tally.objects == 36

@@ -56,7 +56,12 @@ def names(sources: Sources) -> dict[str, str | None]:
         ("a1", "a1_Simple Segmentation", "what is added"),
         ("t001", "man_seg001", "what is added"),
         ("img_01", "mask_01", "what is added"),
-        ("case_001_0000", "case_001", "what is added"),
+        ("frame_00", "frame_00_mask", "what is added"),
+        ("t000", "t000_cp_masks", "what is added"),
+        ("pos0_raw", "pos0_raw_mask", "what is added"),
+        ("cell_0000", "cell_0000_mask", "what is added"),
+        ("cell_0000", "cell_0", "leading zeros"),
+        ("frame_007", "frame_7_mask", "leading zeros"),
         ("img_01", "mask_1", "leading zeros"),
     ],
 )
@@ -70,6 +75,16 @@ def test_names_that_belong_together(find: Callable[..., Sources], image: str, ma
         (notice,) = sources.notices
         assert notice.startswith(f"1 of the masks were matched to images whose names differ only in {differ}")
         assert f"{mask}.tif of {image}.tif" in notice
+
+
+def test_the_first_channel_of_nnunet_is_no_part_of_the_name(find: Callable[..., Sources]) -> None:
+    sources = find(["a_001_0000.png", "a_002_0000.png"], ["a_001.png", "a_002.png"])
+    assert names(sources) == {"a_001_0000": "a_001.png", "a_002_0000": "a_002.png"}
+
+
+def test_a_series_from_zero_has_no_channels(find: Callable[..., Sources]) -> None:
+    with pytest.raises(DataError, match=r"s_mask\.png has no image of that name"):
+        find(["s_0000.png", "s_0001.png"], ["s_0001.png", "s_mask.png"])
 
 
 def test_the_same_name_wins_over_a_similar_one(find: Callable[..., Sources]) -> None:
@@ -142,7 +157,8 @@ def test_numbered_masks_belong_to_the_pages_of_a_stack(folder: Folder, name: str
     sources = find_sources(stack, masks, None)
     given = {image.page: mask.path.stem for image, mask in zip(sources.images, sources.masks, strict=True) if mask}
     assert given == {page - 1: name.format(page) for page in (1, 2, 11)}
-    assert sources.notices == []
+    (notice,) = sources.notices
+    assert notice.startswith(f"the masks count from 1: {name.format(1)}.png was taken for page 1 (counted from 0")
 
 
 def test_numbers_from_zero_are_told(folder: Folder) -> None:
@@ -150,6 +166,12 @@ def test_numbers_from_zero_are_told(folder: Folder) -> None:
     sources = find_sources(stack, folder("masks", {f"{page}.png": PLANE for page in range(3)}), None)
     assert [mask and mask.path.stem for mask in sources.masks] == ["0", "1", "2"]
     assert sources.notices == ["the masks count from 0: 0.png was taken for page 1"]
+
+
+def test_a_mask_of_the_last_page_settles_how_they_count(folder: Folder) -> None:
+    stack = folder("stack", {"s.tif": np.stack([PLANE] * 12)}) / "s.tif"
+    sources = find_sources(stack, folder("masks", {f"{page}.png": PLANE for page in (5, 12)}), None)
+    assert sources.notices == ["the masks count from 1: 5.png was taken for page 5"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What several areas' tests share: a small phantom, a way to run the command line, one Ray cluster a session."""
 
+import io
 import os
 import subprocess
 import sys
@@ -29,7 +30,33 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cellab(tmp_path: Path) -> Run:
+def cellab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `cellab ARGUMENTS` in an empty folder in this process; gives what a finished process would."""
+    from cellab.__main__ import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = ["cellab", *map(str, arguments)]
+        streams = [io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2)]
+        with monkeypatch.context() as patched:
+            patched.chdir(tmp_path)
+            patched.setattr(sys, "argv", command)
+            patched.setattr(sys, "stdout", streams[0])
+            patched.setattr(sys, "stderr", streams[1])
+            for name, value in (("TYPER_USE_RICH", "1"), ("COLUMNS", "160"), ("NO_COLOR", "1")):
+                patched.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        texts = []
+        for stream in streams:
+            stream.flush()
+            texts.append(stream.buffer.getvalue().decode())
+        return subprocess.CompletedProcess(command, int(ended.value.code or 0), *texts)
+
+    return run
+
+
+@pytest.fixture
+def cellab_process(tmp_path: Path) -> Run:
     """Runs `cellab ARGUMENTS` in an empty folder, as a person would; gives the finished process."""
 
     def run(*arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:

@@ -348,11 +348,11 @@ def test_a_store_that_cannot_be_written(cellab, phantom, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_cluster_that_does_not_answer(cellab, phantom, tmp_path):
+def test_a_cluster_that_does_not_answer(cellab_process, phantom, tmp_path):
     arguments = ("ablate", "gan_loss", f"data.path={phantom}", *QUICK, "--address")
-    refused(cellab(*arguments, "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1", "ray start")
-    refused(cellab(*arguments, "nonsense"), "--address nonsense", "HOST:PORT")
-    refused(cellab(*arguments, "127.0.0.1:1", "executor=inline"), "--address 127.0.0.1:1", "executor=inline")
+    refused(cellab_process(*arguments, "127.0.0.1:1"), "no Ray cluster answers at 127.0.0.1:1", "ray start")
+    refused(cellab_process(*arguments, "nonsense"), "--address nonsense", "HOST:PORT")
+    refused(cellab_process(*arguments, "127.0.0.1:1", "executor=inline"), "--address 127.0.0.1:1", "executor=inline")
     assert not (tmp_path / "runs" / "gan_loss").exists()
 
 

@@ -7,15 +7,16 @@ from typing import Any
 from cellab.crop_checks import CropChecks, does_not_fit
 from cellab.data.dataset import Dataset
 from cellab.rehearsal import build_all, gan_mistakes, member_mistakes
+from cellab.settings import TrialConfig
 
 
-def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> list[str]:
+def check_trial(config: TrialConfig, data: Dataset, crops: CropChecks) -> list[str]:
     """All that is wrong with a composed trial.
 
     Every component is built once, and every optimiser takes a step, so that each rejects impossible arguments itself.
 
     Args:
-        config: resolved.
+        config: of the trial.
         data: the data set that it names.
         crops: of its training frames, the same for all trials of a study.
 
@@ -23,9 +24,9 @@ def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> lis
         One sentence per mistake.
     """
     built, mistakes = build_all(config)
-    mistakes += member_mistakes(config["training"])
+    mistakes += member_mistakes(config.training)
     if "gan_loss" in built:
-        mistakes += gan_mistakes(config["gan_loss"], built["gan_loss"])
+        mistakes += gan_mistakes(config.components["gan_loss"], built["gan_loss"])
     mistakes += _scale_mistakes(config, data) or [
         *_size_mistakes(config, data, built),
         *(crops.mistakes(config) if {"prominence_schedule", "data_mix"} <= set(built) else ()),
@@ -33,24 +34,24 @@ def check_trial(config: dict[str, Any], data: Dataset, crops: CropChecks) -> lis
     return mistakes
 
 
-def _scale_mistakes(config: dict[str, Any], data: Dataset) -> list[str]:
+def _scale_mistakes(config: TrialConfig, data: Dataset) -> list[str]:
     """What the data set does not have."""
     there = ", ".join(f"{each:g}" for each in data.scales)
-    scales = {f"data.{key}": config["data"][key] for key in ("scale", "gan_scale")}
+    scales = {"data.scale": config.data.scale, "data.gan_scale": config.data.gan_scale}
     mistakes = [
         f"{key}: {data.path} has no frames at scale {value:g}; it has {there}."
         for key, value in scales.items()
         if value not in data.scales
     ]
-    if config["data"]["labels"] == "truth" and not data.has_truth:
+    if config.data.labels == "truth" and not data.has_truth:
         mistakes.append(f"data.labels: {data.path} has no truth to learn from: use given.")
     return mistakes
 
 
-def _size_mistakes(config: dict[str, Any], data: Dataset, built: dict[str, Any]) -> Iterator[str]:
-    crop, scale = config["training"]["crop_size"], config["data"]["scale"]
+def _size_mistakes(config: TrialConfig, data: Dataset, built: dict[str, Any]) -> Iterator[str]:
+    crop, scale = config.training.crop_size, config.data.scale
     stride = getattr(built.get("unet"), "stride", 1)
-    sizes = {"evaluation.tile": config["evaluation"]["tile"], "training.crop_size": crop}  # often one and the same
+    sizes = {"evaluation.tile": config.evaluation.tile, "training.crop_size": crop}  # often one and the same
     for size, key in {size: key for key, size in sizes.items()}.items():
         if size % stride:
             near = _near(size, stride, data, scale)
@@ -66,12 +67,12 @@ def _near(size: int, stride: int, data: Dataset, scale: float) -> str:
     return f"{min(largest, max(stride, round(size / stride) * stride))} is."
 
 
-def _gan_mistakes(config: dict[str, Any], data: Dataset, size: int, crop: int) -> Iterator[str]:
-    scale, gan_scale = config["data"]["scale"], config["data"]["gan_scale"]
+def _gan_mistakes(config: TrialConfig, data: Dataset, size: int, crop: int) -> Iterator[str]:
+    scale, gan_scale = config.data.scale, config.data.gan_scale
     if misfit := does_not_fit("generator.size", size, data, gan_scale):
         yield misfit
-    if config["discriminator"].get("size", size) != size:
-        yield f"discriminator.size: {config['discriminator']['size']} is not generator.size, {size}."
+    if config.components["discriminator"].get("size", size) != size:
+        yield f"discriminator.size: {config.components['discriminator']['size']} is not generator.size, {size}."
     wanted = crop * gan_scale / scale
     if size != wanted:
         remedies = [f"training.crop_size={size * scale / gan_scale:g}"]

@@ -4,7 +4,6 @@ import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from cellab.errors import ConfigError
 from cellab.keys import annotation_in
 from cellab.names import did_you_mean
 from cellab.overrides import Override, last_of_each_key, parse, unknown_key
-from cellab.settings import LINEAGE, check_sections
+from cellab.settings import Component, TrialConfig, check_sections
 from cellab.signatures import annotations, fit
 from cellab.targets import resolve
 from cellab.values import Mistake, is_text, shown
@@ -64,14 +63,14 @@ def defaults() -> dict[str, Any]:
     return compose(CONFIG, "trial", [])
 
 
-def compose_trial(overrides: list[str]) -> dict[str, Any]:
-    """The resolved configuration of one trial, as plain dicts and lists.
+def compose_trial(overrides: list[str]) -> TrialConfig:
+    """The resolved configuration of one trial.
 
     Args:
         overrides: Hydra overrides; of several for one key the last counts.
 
     Returns:
-        The content of `trial.yaml` with the chosen components under their kinds, interpolations resolved.
+        The content of `trial.yaml` with the chosen components, interpolations resolved.
 
     Raises:
         ConfigError: unknown keys or components (nearest name suggested), values of a wrong type or out of range,
@@ -89,7 +88,7 @@ def compose_trial(overrides: list[str]) -> dict[str, Any]:
         raise ConfigError(mistakes)
     config = compose(CONFIG, "trial", [override.text for override in [*choices, *within]])
     _put_regulariser(config)
-    _keep(config, _checked(config))
+    _keep(config, _checked(config).plain)
     _lengthen(config)
     return _checked(config)
 
@@ -110,6 +109,7 @@ def _lengthen(config: dict[str, Any]) -> None:
         inherits = getattr(resolve(config["teacher"]["_target_"], "teacher"), "inherits", True)
         config["training"]["steps"] *= config["generations"]
         config["generations"] = 1 if inherits else 2
+        config["equal_compute"] = False  # it has been seen to: what is composed can be composed again
 
 
 def _is_none(choice: Override) -> bool:
@@ -166,7 +166,7 @@ def _broken_reference(value: Override) -> str | None:
     return None
 
 
-def _checked(config: dict[str, Any]) -> dict[str, Any]:
+def _checked(config: dict[str, Any]) -> TrialConfig:
     """The configuration with its interpolations resolved and every value converted to what its key wants.
 
     Raises:
@@ -174,15 +174,15 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
     """
     plain = _resolve(config)
     sections, mistakes = check_sections(plain)
-    for name, section in sections.items():
-        plain |= asdict(section) if name == LINEAGE else {name: asdict(section)}
+    chosen: dict[str, Component] = {}
     for kind in components.kinds():
         if kind in plain:
-            plain[kind], wrong = _fitted(plain[kind], kind)
+            chosen[kind], wrong = _fitted(plain[kind], kind)
             mistakes += wrong
     if mistakes := _without_echoes(mistakes, config):
         raise ConfigError(list(map(str, mistakes)))
-    return plain
+    named = {name or "lineage": section for name, section in sections.items()}
+    return TrialConfig(**named, components=chosen)  # type: ignore[arg-type]
 
 
 def _fitted(config: dict[str, Any], kind: str) -> tuple[dict[str, Any], list[Mistake]]:

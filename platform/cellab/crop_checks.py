@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -11,6 +10,7 @@ from scipy.stats import chi2
 from cellab.components import instantiate
 from cellab.data.dataset import TRAIN, Dataset
 from cellab.data.scaling import sizes_in_words
+from cellab.settings import TrialConfig
 
 MISSED = 1e-6  # the probability that a draw gives up which is not worth a word: a training makes some thousand draws
 ADVISED = 0.05  # share of the crops that reach a threshold which messages advise
@@ -74,13 +74,13 @@ class CropChecks:
         self._data = data
         self._crops: dict[tuple[float, int, str], TrainingCrops] = {}
 
-    def mistakes(self, config: dict[str, Any]) -> Iterator[str]:
+    def mistakes(self, config: TrialConfig) -> Iterator[str]:
         """One sentence for each threshold that too few crops reach, or for crops that do not fit.
 
         Args:
-            config: of a trial, resolved; its scales are the data set's.
+            config: of a trial; its scales are the data set's.
         """
-        scale, size, labels = config["data"]["scale"], config["training"]["crop_size"], config["data"]["labels"]
+        scale, size, labels = config.data.scale, config.training.crop_size, config.data.labels
         misfit = does_not_fit("training.crop_size", size, self._data, scale)
         if misfit:
             yield misfit
@@ -88,7 +88,7 @@ class CropChecks:
         if (scale, size, labels) not in self._crops:
             self._crops[scale, size, labels] = TrainingCrops(self._data, scale, size, labels)
         crops = self._crops[scale, size, labels]
-        tries = config["training"]["max_tries"]
+        tries = config.training.max_tries
         for wanted in _wanted(config):
             if not crops.reach(wanted.threshold, least_share(tries, wanted.count), wanted.only_annotated):
                 yield _too_few(config, crops, wanted)
@@ -141,25 +141,25 @@ class Wanted:
         return self.source == "labelled"
 
 
-def _wanted(config: dict[str, Any]) -> list[Wanted]:
+def _wanted(config: TrialConfig) -> list[Wanted]:
     """The crops of each source and threshold; a threshold of 0 accepts all."""
-    schedule = instantiate(config["prominence_schedule"], "prominence_schedule")
-    mix = instantiate(config["data_mix"], "data_mix")
+    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule")
+    mix = instantiate(config.components["data_mix"], "data_mix")
     found: dict[tuple[str, float, int], Wanted] = {}
-    for generation in range(config["generations"]):
+    for generation in range(config.lineage.generations):
         shares = mix.shares(generation)
-        of_batch = config["training"]["batch_size"] if shares["labelled"] == 1 else 1
+        of_batch = config.training.batch_size if shares["labelled"] == 1 else 1
         asked = [("labelled", schedule.labelled(generation), of_batch)] * (shares["labelled"] > 0)
         if shares["pseudo"] > 0:
-            asked.append(("pseudo", schedule.pseudo(generation), config["pseudo_labels"]["batch_size"]))
+            asked.append(("pseudo", schedule.pseudo(generation), config.pseudo_labels.batch_size))
         for source, threshold, count in asked:
             if threshold > 0:
                 found.setdefault((source, threshold, count), Wanted(source, threshold, generation, count))
     return list(found.values())
 
 
-def _too_few(config: dict[str, Any], crops: TrainingCrops, wanted: Wanted) -> str:
-    tries, size = config["training"]["max_tries"], config["training"]["crop_size"]
+def _too_few(config: TrialConfig, crops: TrainingCrops, wanted: Wanted) -> str:
+    tries, size = config.training.max_tries, config.training.crop_size
     share = crops.share(wanted.threshold, wanted.only_annotated)
     of = f"{wanted.threshold:g}, the prominence that generation {wanted.generation} asks of its {wanted.source} crops"
     if share == 0:
@@ -173,11 +173,11 @@ def _too_few(config: dict[str, Any], crops: TrainingCrops, wanted: Wanted) -> st
     return f"prominence_schedule: {found}: {_remedies(config, crops, wanted, share)}"
 
 
-def _remedies(config: dict[str, Any], crops: TrainingCrops, wanted: Wanted, share: float) -> str:
-    tries = config["training"]["max_tries"]
+def _remedies(config: TrialConfig, crops: TrainingCrops, wanted: Wanted, share: float) -> str:
+    tries = config.training.max_tries
     within_reach = max(ADVISED, least_share(tries, wanted.count))
     advised = _rounded_down(crops.highest(within_reach, wanted.only_annotated)) if within_reach <= 1 else 0.0
-    keys = [key for key in config["prominence_schedule"] if not key.startswith("_")]
+    keys = [key for key in config.components["prominence_schedule"] if not key.startswith("_")]
     keys = [key for key in keys if (key == "labelled") == wanted.only_annotated] or keys
     named = " or ".join(f"prominence_schedule.{key}" for key in keys)
     more = math.ceil(least_share(1, wanted.count) / share) if share else 0

@@ -26,9 +26,9 @@ def fingerprint(modules: Iterable[str]) -> str:
     return _fingerprint(tuple(sorted(set(modules))))
 
 
-def stage_fingerprint(kind: str, request: dict[str, Any]) -> str:
-    """SHA-256 (hex) of the code of a stage: the engine's, and that of every component in its request."""
-    return fingerprint([f"cellab.stages.{kind}", *_target_modules(request)])
+def stage_fingerprint(module: str, request: dict[str, Any]) -> str:
+    """SHA-256 (hex) of the code of a stage: its module's, and that of every component in its request (JSON)."""
+    return fingerprint([module, *_target_modules(request)])
 
 
 def _target_modules(config: Any) -> Iterator[str]:

@@ -10,13 +10,24 @@ generation 0 knows nothing of GANs, and the GAN nothing of U-Nets.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from cellab.components import instantiate
 from cellab.fingerprint import stage_fingerprint
-from cellab.stage import Kind, Stage
-
-SOURCES = ("labelled", "pseudo", "generated")
+from cellab.requests import (
+    Compute,
+    Evaluate,
+    Frames,
+    Generated,
+    PseudoLabelling,
+    Request,
+    Source,
+    TrainGan,
+    TrainMember,
+    as_json,
+)
+from cellab.settings import Component, TrialConfig
+from cellab.stage import Stage
+from cellab.stage_kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -44,33 +55,33 @@ def derive_seed(seed: int, *words: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def build_lineage(config: dict[str, Any], arm: str, seed: int, data_digest: str, device: str) -> Lineage:
+def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, device: str) -> Lineage:
     """The stages of one trial.
 
     Args:
-        config: resolved configuration of the trial (`cellab.compose`); its own `seed` is not used.
+        config: of the trial (`cellab.compose`); its own `seed` is not used.
         arm: the arm's name, for the labels.
         seed: fixes initialisations, crops, dropout and noise of all stages.
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    inherits = instantiate(config["teacher"], "teacher").inherits
+    inherits = instantiate(config.components["teacher"], "teacher").inherits
     builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, inherits)
-    schedule = instantiate(config["prominence_schedule"], "prominence_schedule")
-    mix = instantiate(config["data_mix"], "data_mix")
-    shares = [mix.shares(generation) for generation in range(config["generations"])]
+    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule")
+    mix = instantiate(config.components["data_mix"], "data_mix")
+    shares = [mix.shares(generation) for generation in range(config.lineage.generations)]
 
     stages: list[Stage] = []
     gan = builder.gan() if any(share["generated"] > 0 for share in shares) else None
     generations: list[Generation] = []
     parents: list[Stage] = []
     for generation, share in enumerate(shares):
-        prominence = {"labelled": schedule.labelled(generation)}
-        if generation:
-            prominence["pseudo"] = schedule.pseudo(generation)
+        labelling = None
+        if share["pseudo"] > 0 or share["generated"] > 0:
+            labelling = builder.labelling(schedule.pseudo(generation), parents, gan if share["generated"] > 0 else None)
         if gan and share["generated"] > 0 and gan not in stages:
             stages.append(gan)
-        members = list(builder.members(generation, share, prominence, parents, gan))
+        members = list(builder.members(generation, share, schedule.labelled(generation), labelling))
         evaluation = builder.evaluation(generation, members)
         stages += [*members, evaluation]
         generations.append(Generation(tuple(member.key for member in members), evaluation.key))
@@ -80,63 +91,80 @@ def build_lineage(config: dict[str, Any], arm: str, seed: int, data_digest: str,
 
 @dataclass(frozen=True)
 class _Builder:
-    config: dict[str, Any]
+    config: TrialConfig
     label: str
     seed: int
     data_digest: str
     device: str
     inherits: bool
 
+    def _component(self, kind: str) -> Component:
+        return self.config.components[kind]
+
+    @property
+    def _compute(self) -> Compute:
+        return Compute(self.device, self.config.resources.threads)
+
+    @property
+    def _frames(self) -> Frames:
+        return Frames(self.data_digest, self.config.data.scale)
+
     def gan(self) -> Stage:
-        parts = ("generator", "discriminator", "discriminator_ensemble", "gan_loss", "gan_augmentation", "gan")
-        return self._stage(
-            "train_gan",
-            "generator",
-            {**{part: self.config[part] for part in parts}, "seed": derive_seed(self.seed, "train_gan")},
-            scale=self.config["data"]["gan_scale"],
+        request = TrainGan(
+            data=Frames(self.data_digest, self.config.data.gan_scale),
+            compute=self._compute,
+            seed=derive_seed(self.seed, "train_gan"),
+            generator=self._component("generator"),
+            discriminator=self._component("discriminator"),
+            discriminator_ensemble=self._component("discriminator_ensemble"),
+            gan_loss=self._component("gan_loss"),
+            gan_augmentation=self._component("gan_augmentation"),
+            settings=self.config.gan,
+        )
+        return self._stage("generator", request)
+
+    def labelling(self, prominence: float, parents: list[Stage], gan: Stage | None) -> PseudoLabelling:
+        """How the members of a generation get pseudo-labels."""
+        return PseudoLabelling(
+            teacher=self._component("teacher"),
+            parents=tuple(parent.key for parent in parents) if self.inherits else (),
+            voting=self._component("voting"),
+            entropy=self._component("entropy"),
+            acceptance=self._component("acceptance"),
+            recombination=self._component("recombination"),
+            prominence=prominence,
+            generated=Generated(gan.key, self._component("generator")) if gan else None,
+            settings=self.config.pseudo_labels,
         )
 
     def members(
-        self,
-        generation: int,
-        shares: dict[str, float],
-        prominence: dict[str, float],
-        parents: list[Stage],
-        gan: Stage | None,
+        self, generation: int, shares: dict[Source, float], prominence: float, labelling: PseudoLabelling | None
     ) -> Iterator[Stage]:
-        asked = {part: self.config[part] for part in ("unet", "segmentation_loss", "augmentation", "training")}
-        asked |= {"labels": self.config["data"]["labels"], "shares": shares}
-        asked |= {"labelled_prominence": prominence["labelled"]}
         needs: list[str] = []
-        if shares["pseudo"] > 0 or shares["generated"] > 0:
-            parts = ("teacher", "voting", "entropy", "acceptance", "recombination", "pseudo_labels")
-            asked |= {part: self.config[part] for part in parts}
-            asked |= {"pseudo_prominence": prominence["pseudo"]}
-            if self.inherits:
-                needs += [parent.key for parent in parents]
-                asked |= {"parents": list(needs)}
-        if shares["generated"] > 0:
-            assert gan is not None
-            needs.append(gan.key)
-            asked |= {"gan": gan.key}
-        for member in range(self.config["members"]):
-            seed = derive_seed(self.seed, "train_member", generation, member)
-            yield self._stage("train_member", f"gen {generation} member {member}", {**asked, "seed": seed}, needs)
+        if labelling:
+            needs += [*labelling.parents, *([labelling.generated.key] if labelling.generated else [])]
+        for member in range(self.config.lineage.members):
+            request = TrainMember(
+                data=self._frames,
+                compute=self._compute,
+                seed=derive_seed(self.seed, "train_member", generation, member),
+                unet=self._component("unet"),
+                segmentation_loss=self._component("segmentation_loss"),
+                augmentation=self._component("augmentation"),
+                labels=self.config.data.labels,
+                shares=shares,
+                prominence=prominence,
+                pseudo_labelling=labelling,
+                settings=self.config.training,
+            )
+            yield self._stage(f"gen {generation} member {member}", request, needs)
 
     def evaluation(self, generation: int, members: list[Stage]) -> Stage:
-        keys = [member.key for member in members]
-        asked = {"members": keys, "evaluation": self.config["evaluation"]}
-        return self._stage("evaluate", f"gen {generation} evaluation", asked, keys)
+        keys = tuple(member.key for member in members)
+        request = Evaluate(self._frames, self._compute, self._component("unet"), keys, self.config.evaluation)
+        return self._stage(f"gen {generation} evaluation", request, list(keys))
 
-    def _stage(
-        self, kind: Kind, label: str, asked: dict[str, Any], needs: list[str] | None = None, scale: float | None = None
-    ) -> Stage:
-        request = {
-            "stage": kind,
-            **asked,
-            "data": {"digest": self.data_digest, "scale": scale or self.config["data"]["scale"]},
-            "resources": {"device": self.device, "threads": self.config["resources"]["threads"]},
-            "code": stage_fingerprint(kind, asked),
-        }
-        gpu_share = self.config["resources"]["gpu_share"]
-        return Stage(kind, f"{self.label} {label}", request, tuple(needs or ()), gpu_share)
+    def _stage(self, part: str, request: Request, needs: list[str] | None = None) -> Stage:
+        code = stage_fingerprint(kind_of(request).module, as_json(request))
+        gpu_share = self.config.resources.gpu_share
+        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share)

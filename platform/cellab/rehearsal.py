@@ -7,12 +7,12 @@ from typing import Any
 
 from cellab import components
 from cellab.errors import ConfigError
+from cellab.settings import Training, TrialConfig
 
-PARTS = ("gan.crop_augmentation", "evaluation.voting")  # components inside sections
 GREY = 1  # channels of a frame
 
 
-def build_all(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
     """Builds every component once, networks without memory, so that each rejects impossible arguments itself.
 
     Returns:
@@ -22,10 +22,8 @@ def build_all(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
     built: dict[str, Any] = {}
     mistakes: list[str] = []
-    wanted = {kind: config[kind] for kind in components.kinds() if "_target_" in config.get(kind, {})}
-    for part in PARTS:
-        section, _, name = part.partition(".")
-        wanted[part] = config[section][name]
+    inside = {"gan.crop_augmentation": config.gan.crop_augmentation, "evaluation.voting": config.evaluation.voting}
+    wanted = config.components | inside
     with torch.device("meta"):
         for where, described in wanted.items():
             try:
@@ -39,24 +37,24 @@ def build_all(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return built, mistakes
 
 
-def member_mistakes(training: dict[str, Any]) -> list[str]:
+def member_mistakes(training: Training) -> list[str]:
     """What a member's optimiser and schedule reject, or do that no training should: one sentence per mistake.
 
     Args:
-        training: the section of a resolved configuration.
+        training: the section of a configuration.
     """
     mistakes: list[str] = []
-    described, where = training["optimiser"], "training.optimiser"
+    described, where = training.optimiser, "training.optimiser"
     with _telling(mistakes, described, where):
         optimiser = components.instantiate(described, where)(_weights())
         optimiser.step()
         mistakes += _rate_mistakes(optimiser, where)
-    described, where = training["learning_rate_schedule"], "training.learning_rate_schedule"
-    if mistakes or described is None:
+    scheduled, where = training.learning_rate_schedule, "training.learning_rate_schedule"
+    if mistakes or scheduled is None:
         return mistakes
-    with _telling(mistakes, described, where):
-        schedule = components.instantiate(described, where)(optimiser)
-        planned, steps = getattr(schedule, "total_steps", None), training["steps"]
+    with _telling(mistakes, scheduled, where):
+        schedule = components.instantiate(scheduled, where)(optimiser)
+        planned, steps = getattr(schedule, "total_steps", None), training.steps
         if isinstance(planned, int) and planned < steps:
             mistakes.append(f"{where}: it ends after {planned} steps, and training.steps is {steps}.")
         mistakes += _rate_mistakes(optimiser, where)

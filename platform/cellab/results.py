@@ -201,7 +201,7 @@ def _arm_entry(
 ) -> dict[str, Any]:
     mine = [trials[arm.name, seed] for seed in study.ablation.seeds]
     completed = [trial["seed"] for trial in mine if trial["status"] == "completed"]
-    generation = study.configs[arm.name]["generations"] - 1
+    generation = study.configs[arm.name].lineage.generations - 1
     last = results.filter(
         (pl.col("arm") == arm.name)
         & pl.col("seed").is_in(completed)

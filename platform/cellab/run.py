@@ -87,7 +87,7 @@ def _run(study: Study, store: Store, folder: Path, console: Console, execute: Ex
 @contextmanager
 def _executor(study: Study, address: str | None, console: Console) -> Iterator[Execute]:
     """What runs the study: this process, or Ray, which is connected as long as the block lasts."""
-    if study.config["executor"] == "inline":
+    if study.config.lineage.executor == "inline":
         if address is not None:
             raise CellabError(f"--address {address}: executor=inline runs in this process; leave one of them out.")
         yield _inline
@@ -160,7 +160,7 @@ def _description(study: Study) -> dict[str, Any]:
         "seeds": ablation.seeds,
         "rank_by": ablation.rank_by,
         "data_digest": study.data_digest,
-        "config": study.config,
+        "config": study.config.plain,
     }
 
 
@@ -234,7 +234,7 @@ def check_names(study: Study) -> None:
     Raises:
         CellabError: a name in the command, the working directory or where modules are looked for is not UTF-8.
     """
-    for name in [] if study.config["executor"] == "inline" else [*sys.argv, str(Path.cwd()), *sys.path]:
+    for name in [] if study.config.lineage.executor == "inline" else [*sys.argv, str(Path.cwd()), *sys.path]:
         try:
             name.encode()
         except UnicodeEncodeError:

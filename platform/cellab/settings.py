@@ -1,7 +1,7 @@
 """The typed sections of a trial's configuration that are not components: names, types and allowed ranges."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -23,7 +23,7 @@ def _names_a_target(value: dict[str, Any]) -> dict[str, Any]:
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
-Configuration = Annotated[dict[str, Any], AfterValidator(_names_a_target), "a mapping with a `_target_`"]
+Component = Annotated[dict[str, Any], AfterValidator(_names_a_target), "a mapping with a `_target_`"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Training:
     batch_size: Annotated[int, Field(ge=2, le=LARGEST)]  # batch norm needs two values a channel at a 1 x 1 bottleneck
     crop_size: Count
     max_tries: Count
-    optimiser: Configuration
-    learning_rate_schedule: Configuration | None
+    optimiser: Component
+    learning_rate_schedule: Component | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Gan:
     steps: Count
     batch_size: Count
     samples: Count
-    crop_augmentation: Configuration
+    crop_augmentation: Component
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Evaluation:
     overlap: Annotated[float, Field(ge=0, lt=1)]
     batch_size: Count
     train_frames: Count | None
-    voting: Configuration
+    voting: Component
     overlays: Annotated[int, Field(ge=0, le=LARGEST)]
 
 
@@ -105,6 +105,32 @@ class Lineage:
     members: Annotated[int, Field(ge=1, le=MOST_STAGES)]
     equal_compute: bool
     executor: Literal["ray", "inline"]
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """The configuration of a trial: its sections, checked, and the components of each kind.
+
+    Args:
+        lineage: what stands at the top of it.
+        data: and so on: the sections by their names.
+        components: by kind, their arguments checked.
+    """
+
+    lineage: Lineage
+    data: Data
+    training: Training
+    pseudo_labels: PseudoLabels
+    gan: Gan
+    evaluation: Evaluation
+    resources: Resources
+    components: dict[str, Component]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All of it as plain dicts and lists, under the keys of `trial.yaml`."""
+        sections = {name: asdict(getattr(self, name)) for name in SECTIONS if name != LINEAGE}
+        return asdict(self.lineage) | sections | self.components
 
 
 Section = Data | Training | PseudoLabels | Gan | Evaluation | Resources | Lineage

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-Kind = Literal["train_gan", "train_member", "evaluate"]
-KINDS: tuple[Kind, ...] = ("train_gan", "train_member", "evaluate")
+from cellab.requests import Request, as_json
+from cellab.stage_kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -17,39 +17,45 @@ class Stage:
     """One unit of compute and where it belongs.
 
     Args:
-        kind: what it does.
         label: what it is for, to people: of the trial that asked first, e.g. ``gan_loss=wgan seed=1 gen 2 member 0``.
-        request: all that its result depends on (configuration, data digest, seed, keys of the stages that it reads,
-            threads, device, fingerprint of the code), as plain JSON values; nothing else.
+        part: of its lineage: ``generator``, ``gen 1 member 0``.
+        request: all that its result depends on but the code.
+        code: fingerprint of the code that it runs.
         needs: keys of the stages that it reads.
         gpu_share: of a GPU, where its device is cuda; not part of its identity.
     """
 
-    kind: Kind
     label: str
-    request: dict[str, Any] = field(repr=False)
+    part: str
+    request: Request = field(repr=False)
+    code: str = field(repr=False)
     needs: tuple[str, ...] = field(default=(), repr=False)
     gpu_share: float = field(default=1.0, repr=False)
 
+    @property
+    def kind(self) -> str:
+        """The name of what it does, e.g. ``"train_gan"``."""
+        return kind_of(self.request).name
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """All that its result depends on, as plain JSON values."""
+        return {"stage": self.kind, **as_json(self.request), "code": self.code}
+
     @functools.cached_property
     def key(self) -> str:
-        """SHA-256 (hex) of the request in canonical JSON."""
-        return hashlib.sha256(canonical_json(self.request).encode()).hexdigest()
-
-    @property
-    def part(self) -> str:
-        """Its label without its trial: `generator`, `gen 1 member 0`."""
-        return self.label.partition(" seed=")[2].partition(" ")[2] or self.label
+        """SHA-256 (hex) of its identity in canonical JSON."""
+        return hashlib.sha256(canonical_json(self.identity).encode()).hexdigest()
 
     @property
     def threads(self) -> int:
         """CPU threads that it computes with."""
-        return int(self.request["resources"]["threads"])
+        return self.request.compute.threads
 
     @property
     def device(self) -> str:
         """``"cpu"`` or ``"cuda"``."""
-        return str(self.request["resources"]["device"])
+        return self.request.compute.device
 
 
 def canonical_json(value: Any) -> str:
@@ -86,7 +92,6 @@ class Workplace:
         data_path: the data set's file; its digest is checked against the request's.
         output: an empty folder; all files in it become the stage's result.
         inputs: the folder of each stage that it reads, by key.
-        request_of: the request of each stage that it reads, by key.
         progress: called now and then.
         checkpoint: load and save the state of a long stage; see `cellab.training.checkpoint`.
     """
@@ -94,7 +99,6 @@ class Workplace:
     data_path: Path
     output: Path
     inputs: dict[str, Path]
-    request_of: dict[str, dict[str, Any]]
     progress: Progress
     checkpoint: "CheckpointFile"
 

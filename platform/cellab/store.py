@@ -93,10 +93,6 @@ class Store:
         """The metrics of an entry that is there."""
         return Outcome(key, self._read_json(key, "metrics.json"))
 
-    def request(self, key: str) -> dict[str, Any]:
-        """The request of an entry that is there."""
-        return self._read_json(key, "request.json")
-
     def is_sound(self, key: str) -> bool:
         """Whether an entry is there and every file of it is what was written."""
         if not self.has(key):
@@ -138,7 +134,7 @@ class Store:
         beside.mkdir(parents=True)
         try:
             yield beside
-            (beside / "request.json").write_text(canonical_json(stage.request))
+            (beside / "request.json").write_text(canonical_json(stage.identity))
             manifest = {path.name: _sha256(path) for path in sorted(beside.iterdir())}
             (beside / MANIFEST).write_text(canonical_json(manifest))
             self._publish(beside, stage.key)

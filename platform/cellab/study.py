@@ -13,7 +13,9 @@ from cellab.data.dataset import Dataset, check_trainable
 from cellab.designs import Arm
 from cellab.errors import CellabError, ConfigError, DataError
 from cellab.lineage import Lineage, build_lineage
-from cellab.stage import KINDS, Stage
+from cellab.settings import TrialConfig
+from cellab.stage import Stage
+from cellab.stage_kinds import STAGE_KINDS
 from cellab.store import Store
 
 OF_ALL_ARMS = ("seed", "executor")  # keys that arms cannot set
@@ -46,7 +48,7 @@ class Study:
     name: str
     ablation: Ablation
     arms: tuple[Arm, ...]
-    configs: dict[str, dict[str, Any]]
+    configs: dict[str, TrialConfig]
     trials: tuple[Trial, ...]
     data_path: Path
     data_digest: str
@@ -58,7 +60,7 @@ class Study:
         return next(arm for arm in self.arms if arm.is_baseline)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> TrialConfig:
         """The baseline's resolved configuration."""
         return self.configs[self.baseline.name]
 
@@ -86,7 +88,7 @@ def build_study(name: str, ablation: Ablation) -> Study:
     data_path = _the_data(configs)
     try:
         with Dataset.open(data_path) as data:
-            for scale in {config["data"]["scale"]: None for config in configs.values()}:
+            for scale in {config.data.scale: None for config in configs.values()}:
                 check_trainable(data, scale if scale in data.scales else None)
             crops = CropChecks(data)
             for arm_name, config in configs.items():
@@ -106,18 +108,20 @@ def build_study(name: str, ablation: Ablation) -> Study:
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth)
 
 
-def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, dict[str, Any]], dict[str, list[str]]]:
+def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:
     """The configurations of the arms that can be composed, and the mistakes of each arm."""
-    configs: dict[str, dict[str, Any]] = {}
+    configs: dict[str, TrialConfig] = {}
     mistakes: dict[str, list[str]] = {arm.name: [] for arm in arms}
     for arm in arms:
         try:
             configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])
         except ConfigError as error:
             mistakes[arm.name] += error.mistakes
-    first = next(iter(configs.values()), {})
-    for name, config in configs.items():
-        mistakes[name] += [f"{key}: it is one for all arms." for key in OF_ALL_ARMS if config[key] != first[key]]
+    lineages = {name: config.lineage for name, config in configs.items()}
+    for name, lineage in lineages.items():
+        first = next(iter(lineages.values()))
+        differ = [key for key in OF_ALL_ARMS if getattr(lineage, key) != getattr(first, key)]
+        mistakes[name] += [f"{key}: it is one for all arms." for key in differ]
     return configs, mistakes
 
 
@@ -132,15 +136,15 @@ def _collect(by_arm: dict[str, list[str]]) -> list[str]:
     return collected
 
 
-def _the_data(configs: dict[str, dict[str, Any]]) -> Path:
-    named = {config["data"]["path"] for config in configs.values()}
+def _the_data(configs: dict[str, TrialConfig]) -> Path:
+    named = {config.data.path for config in configs.values()}
     if len(named) > 1:
         raise ConfigError([f"data.path: the arms name different data sets ({', '.join(sorted(named))}): one a study."])
     return paths.given(named.pop()).absolute()
 
 
-def _device(config: dict[str, Any]) -> str:
-    wanted: str = config["resources"]["device"]
+def _device(config: TrialConfig) -> str:
+    wanted = config.resources.device
     if wanted == "cpu":
         return "cpu"
     import torch
@@ -171,11 +175,11 @@ def plan(study: Study, store: Store | None) -> dict[str, Any]:
         "seeds": list(study.ablation.seeds),
         "trials": len(study.trials),
         "stages": {
-            kind: {
-                "asked": sum(stage.kind == kind for stage in asked),
-                "distinct": sum(stage.kind == kind for stage in distinct.values()),
-                "stored": sum(distinct[key].kind == kind for key in stored),
+            kind.name: {
+                "asked": sum(stage.kind == kind.name for stage in asked),
+                "distinct": sum(stage.kind == kind.name for stage in distinct.values()),
+                "stored": sum(distinct[key].kind == kind.name for key in stored),
             }
-            for kind in KINDS
+            for kind in STAGE_KINDS
         },
     }

@@ -83,8 +83,10 @@ def test_arms_of_gan_regulariser_differ_in_loss_and_regulariser_alone():
     ablation = load("gan_regulariser", [], ABLATIONS)
     trained = {}
     for arm in ablation.arms():
-        trained[arm.name] = compose_trial(["data.path=x.h5", *ablation.overrides, *arm.overrides])["gan_loss"]
+        trained[arm.name] = compose_trial(["data.path=x.h5", *ablation.overrides, *arm.overrides]).plain["gan_loss"]
     alike = {json.dumps({**config, "loss": None, "regulariser": None}, sort_keys=True) for config in trained.values()}
     assert len(alike) == 1
     assert len({json.dumps(config) for config in trained.values()}) == 20
-    assert trained["gan_loss=ns,gan_regulariser=gradient_penalty"] == compose_trial(["data.path=x.h5"])["gan_loss"]
+    assert (
+        trained["gan_loss=ns,gan_regulariser=gradient_penalty"] == compose_trial(["data.path=x.h5"]).plain["gan_loss"]
+    )

@@ -6,9 +6,21 @@ from pathlib import Path
 import pytest
 
 from cellab.ablation import Ablation
+from cellab.requests import Compute, Frames, TrainGan
+from cellab.settings import Gan
+from cellab.stage import Stage
 from cellab.study import Study, build_study
 
 FEWER = ["training.steps=2", "members=1", "acceptance=none", "evaluation.train_frames=2", "gan.steps=2"]
+
+
+@pytest.fixture(scope="session")
+def stage() -> Stage:
+    """A stage that trains a GAN, of which nothing but its key matters."""
+    named = {"_target_": "a.Component"}
+    settings = Gan(steps=1, batch_size=1, samples=1, crop_augmentation=named)
+    request = TrainGan(Frames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, settings)
+    return Stage("a seed=0 generator", "generator", request, "code")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Composition of trials: what overrides do, and what mistyped ones say."""
 
+from dataclasses import asdict
+
 import pytest
 
 from cellab.compose import SCALES, compose_trial
@@ -18,8 +20,8 @@ def mistakes(*overrides: str) -> list[str]:
 
 @pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
 def test_every_scale_composes_and_drops_no_mechanism(scale):
-    config = compose_trial([DATA, f"scale={scale}"])
-    laptop = compose_trial([DATA])
+    config = compose_trial([DATA, f"scale={scale}"]).plain
+    laptop = compose_trial([DATA]).plain
     assert set(config) == set(laptop)
     for kind in ("acceptance", "entropy", "recombination", "voting", "gan_loss", "data_mix", "prominence_schedule"):
         assert config[kind] == laptop[kind]
@@ -27,7 +29,7 @@ def test_every_scale_composes_and_drops_no_mechanism(scale):
 
 
 def test_the_papers_sizes():
-    config = compose_trial([DATA, "scale=paper"])
+    config = compose_trial([DATA, "scale=paper"]).plain
     assert config["training"]["crop_size"] == 256
     assert config["generator"]["size"] == 128
     assert config["unet"]["blocks"] == 4
@@ -36,39 +38,46 @@ def test_the_papers_sizes():
 
 
 def test_of_several_overrides_for_a_key_the_last_counts():
-    config = compose_trial([DATA, "scale=paper", "scale=smoke", "training.steps=7", "training.steps=9"])
+    config = compose_trial([DATA, "scale=paper", "scale=smoke", "training.steps=7", "training.steps=9"]).plain
     assert config["training"]["steps"] == 9
     assert config["unet"]["width"] == 4
 
 
 def test_overrides_win_over_scales():
-    assert compose_trial([DATA, "scale=smoke", "unet.width=6"])["unet"]["width"] == 6
+    assert compose_trial([DATA, "scale=smoke", "unet.width=6"]).plain["unet"]["width"] == 6
 
 
 def test_equal_compute_gives_the_steps_of_all_generations_to_one():
-    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true"])
+    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true"]).plain
     assert config["generations"] == 1
     assert config["training"]["steps"] == 200
     assert config["training"]["learning_rate_schedule"]["total_steps"] == 200
 
 
+def test_what_is_composed_can_be_composed_again():
+    once = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true"])
+    lineage, training = asdict(once.lineage), {"training.steps": once.training.steps}
+    again = compose_trial([DATA, *(render(key, value) for key, value in (lineage | training).items())])
+    assert again == once
+
+
 def test_equal_compute_of_a_teacher_without_parents_is_in_the_generation_that_it_teaches():
-    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true", "teacher=ema"])
+    config = compose_trial([DATA, "training.steps=50", "generations=4", "equal_compute=true", "teacher=ema"]).plain
     assert (config["generations"], config["training"]["steps"]) == (2, 200)
 
 
 def test_a_chosen_regulariser_replaces_the_losss_own():
-    config = compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=r1", "gan_regulariser.gamma=3"])
+    config = compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=r1", "gan_regulariser.gamma=3"]).plain
     assert "gan_regulariser" not in config
     assert config["gan_loss"]["regulariser"]["_target_"].endswith("R1")
     assert config["gan_loss"]["regulariser"]["gamma"] == 3
-    untouched = compose_trial([DATA, "gan_loss=wgan"])["gan_loss"]
-    assert compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=null"])["gan_loss"] == untouched
+    untouched = compose_trial([DATA, "gan_loss=wgan"]).plain["gan_loss"]
+    assert compose_trial([DATA, "gan_loss=wgan", "gan_regulariser=null"]).plain["gan_loss"] == untouched
     assert "limit" in untouched["regulariser"]
 
 
 def test_interpolations_follow_overrides():
-    config = compose_trial([DATA, "training.steps=123", "training.optimiser.lr=0.5"])
+    config = compose_trial([DATA, "training.steps=123", "training.optimiser.lr=0.5"]).plain
     assert config["training"]["learning_rate_schedule"]["total_steps"] == 123
     assert config["training"]["learning_rate_schedule"]["max_lr"] == 0.5
 
@@ -125,8 +134,8 @@ def test_numbers_and_booleans_in_quotation_marks_are_what_they_say():
         "training.optimiser.lr='1e-2'",
         'unet.width="4"',
     ]
-    assert canonical_json(compose_trial([DATA, *written])) == canonical_json(compose_trial([DATA, *plain]))
-    config = compose_trial([DATA, *written])
+    assert canonical_json(compose_trial([DATA, *written]).plain) == canonical_json(compose_trial([DATA, *plain]).plain)
+    config = compose_trial([DATA, *written]).plain
     assert config["training"]["steps"] == 150, "equal compute multiplies numbers"
     schedule = config["training"]["learning_rate_schedule"]
     assert (schedule["total_steps"], schedule["max_lr"]) == (150, 0.01)
@@ -135,7 +144,7 @@ def test_numbers_and_booleans_in_quotation_marks_are_what_they_say():
 
 @pytest.mark.parametrize("word", ["yes", "on", "1", "True", '"true"'])
 def test_words_for_true(word):
-    assert compose_trial([DATA, f"equal_compute={word}", "generations=2"])["training"]["steps"] == 1000
+    assert compose_trial([DATA, f"equal_compute={word}", "generations=2"]).plain["training"]["steps"] == 1000
 
 
 @pytest.mark.parametrize(
@@ -192,12 +201,12 @@ def test_impossible_values_are_told_once_with_their_key(override, told):
     ],
 )
 def test_a_data_set_may_be_called_anything(name):
-    assert compose_trial([f"data.path={name}"])["data"]["path"] == name
+    assert compose_trial([f"data.path={name}"]).plain["data"]["path"] == name
 
 
 def test_paths_may_refer_to_the_environment(monkeypatch):
     monkeypatch.setenv("CELLS", "/mnt/é")
-    assert compose_trial(["data.path=${oc.env:CELLS}/c (1).h5"])["data"]["path"] == "/mnt/é/c (1).h5"
+    assert compose_trial(["data.path=${oc.env:CELLS}/c (1).h5"]).plain["data"]["path"] == "/mnt/é/c (1).h5"
 
 
 def test_all_mistakes_at_once():

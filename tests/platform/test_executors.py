@@ -127,8 +127,8 @@ def test_code_or_data_that_changed_in_mid_study_is_noticed(study, tmp_path, phan
     stage = study("gan_loss", ["ns"]).trials[0].lineage.stages[0]
     store = Store(str(tmp_path))
     with pytest.raises(CellabError, match="the code changed while the study ran"):
-        stages.run(replace(stage, request={**stage.request, "code": "0"}), store, phantom, lambda *_: None)
-    other = {**stage.request, "data": {**stage.request["data"], "digest": "0"}}
+        stages.run(replace(stage, code="0"), store, phantom, lambda *_: None)
+    other = replace(stage.request, data=replace(stage.request.data, digest="0"))
     with pytest.raises(DataError, match=r"phantom\.h5 changed while the study ran"):
         stages.run(replace(stage, request=other), store, phantom, lambda *_: None)
     assert content(store) == {}
@@ -171,7 +171,7 @@ def test_a_gan_that_diverges(study, tmp_path):
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
 def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, caplog, executor):
-    given = compose_trial(["data.path=x.h5"])["segmentation_loss"]["_target_"]
+    given = compose_trial(["data.path=x.h5"]).plain["segmentation_loss"]["_target_"]
     made = study("segmentation_loss._target_", [given, "decimal.Decimal"])  # which is built, and is no loss
     store = Store(str(tmp_path / "store"))
     if executor == "inline":

@@ -99,7 +99,7 @@ def test_what_had_failed_or_diverged_before_stays_so(study, tmp_path, monkeypatc
     whole = stages.run
 
     def running(stage, *arguments):
-        lr = stage.request["training"]["optimiser"]["lr"] if stage.kind == "train_member" else 1e30
+        lr = stage.request.settings.optimiser["lr"] if stage.kind == "train_member" else 1e30
         if lr == 0.002:
             raise RuntimeError("out of memory")
         return ctrl_c() if lr == 0.001 else whole(stage, *arguments)
@@ -220,7 +220,7 @@ def test_a_task_that_is_taken_down_did_not_fail(study, tmp_path, monkeypatch, er
 
 
 def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path, ray_cluster):
-    given = compose_trial(["data.path=x.h5"])["segmentation_loss"]["_target_"]
+    given = compose_trial(["data.path=x.h5"]).plain["segmentation_loss"]["_target_"]
     made = study("segmentation_loss._target_", ["decimal.Decimal", given], "training.steps=1000000")  # one is no loss
     last = []
 

@@ -1,9 +1,16 @@
 """Lineages: what each stage asks for, and so what trials share."""
 
+import json
+from typing import get_args
+
 import pytest
 
+from cellab import components
 from cellab.compose import compose_trial
 from cellab.lineage import build_lineage, derive_seed
+from cellab.requests import Request
+from cellab.stage import canonical_json
+from cellab.stage_kinds import STAGE_KINDS
 
 BASE = ["data.path=x.h5", "scale=smoke", "generations=3"]
 
@@ -95,7 +102,33 @@ def test_a_mean_teacher_inherits_nothing():
     for number in (1, 2):
         for member in built.generations[number].members:
             assert by_key[member].needs == (built.gan,)
-            assert "parents" not in by_key[member].request
+            assert by_key[member].request.pseudo_labelling.parents == ()
+
+
+ARGUMENTS = {"data_mix": ["data_mix.pseudo=[0.6]", "data_mix.generated=[0.4]"]}  # of kinds with a single component
+
+
+@pytest.mark.parametrize("kind", components.kinds())
+def test_every_kind_of_component_reaches_a_request(kind):
+    """What can be composed changes what some stage is asked: else arms that differ in it would share everything."""
+    names = components.names(kind)
+    arms = [[f"{kind}={name}"] for name in names[:3]] if len(names) > 1 else [[], ARGUMENTS[kind]]
+    asked = [frozenset(stage.key for stage in lineage(*arm).stages) for arm in arms]
+    assert len(set(asked)) == len(arms)
+
+
+def test_every_stage_that_is_planned_is_of_a_kind_in_the_table():
+    assert {stage.kind for stage in lineage().stages} == {kind.name for kind in STAGE_KINDS}
+    assert {kind.request for kind in STAGE_KINDS} == set(get_args(Request)), "every request has a row"
+
+
+def test_a_request_as_json_says_all_that_it_holds():
+    stage = lineage().stages[-2]
+    said = json.loads(canonical_json(stage.identity))
+    assert said["stage"] == "train_member"
+    assert said["pseudo_labelling"]["parents"] == list(stage.request.pseudo_labelling.parents)
+    assert said["settings"]["optimiser"]["_target_"] == "torch.optim.Adam"
+    assert said["code"] == stage.code
 
 
 def test_an_oracle_shares_the_gan_and_nothing_else():

@@ -1,15 +1,21 @@
 """The store: whole or absent, checked when read, shared by URL."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cellab.errors import StoreError
+from cellab.requests import Compute, Frames, TrainGan
+from cellab.settings import Gan
 from cellab.stage import Stage, canonical_json
 from cellab.store import Store
 
-STAGE = Stage("train_gan", "a seed=0 generator", {"stage": "train_gan", "seed": 1, "resources": {"threads": 1}})
+named = {"_target_": "a.Component"}
+SETTINGS = Gan(steps=1, batch_size=1, samples=1, crop_augmentation=named)
+REQUEST = TrainGan(Frames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, SETTINGS)
+STAGE = Stage("a seed=0 generator", "generator", REQUEST, "code")
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -30,7 +36,7 @@ def test_round_trip(store):
     assert store.has(STAGE.key)
     assert store.is_sound(STAGE.key)
     assert store.outcome(STAGE.key).metrics == {"loss": 1.5}
-    assert store.request(STAGE.key) == STAGE.request
+    assert json.loads((store.fetch(STAGE.key) / "request.json").read_text()) == STAGE.identity
     assert (store.fetch(STAGE.key) / "weights.safetensors").read_bytes() == b"weights"
     assert store.stored([STAGE.key, "0" * 64]) == {STAGE.key}
 
@@ -113,11 +119,12 @@ def test_a_store_of_an_unknown_protocol():
 
 
 def test_keys_are_canonical():
-    one = Stage("evaluate", "x", {"a": 1, "b": {"c": [1, 2], "d": None}})
-    two = Stage("evaluate", "another label", {"b": {"d": None, "c": [1, 2]}, "a": 1})
-    assert one.key == two.key
+    other_order = {"b": [1], "_target_": "a"}, {"_target_": "a", "b": [1]}
+    one, two = (replace(STAGE, request=replace(REQUEST, generator=generator)) for generator in other_order)
+    assert one.key == two.key == replace(two, label="another", part="other", needs=("a",), gpu_share=0.5).key
     assert len(one.key) == 64
-    assert one.key != Stage("evaluate", "x", {"a": 2, "b": {"c": [1, 2], "d": None}}).key
+    others = (replace(REQUEST, seed=2), replace(REQUEST, data=Frames("other", 0.5)), replace(REQUEST, generator={}))
+    assert len({STAGE.key, replace(STAGE, code="other").key, *(replace(STAGE, request=r).key for r in others)}) == 5
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(float("nan"))
 

@@ -22,8 +22,6 @@ from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study
 
-STAGE = Stage("train_gan", "a seed=0 generator", {"stage": "train_gan", "seed": 1, "resources": {"threads": 1}})
-
 
 def half(path: Path, content: bytes) -> int:
     """Stands in for `Path.write_bytes` on a full disk."""
@@ -103,31 +101,31 @@ def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, mo
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_stage_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_does_not_fit(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(str(tmp_path))
     monkeypatch.setattr(Path, "write_bytes", half)
 
     def run_stage() -> None:
-        with store.writing(STAGE) as folder, hdf5.new_file(folder / "samples.h5") as file:
+        with store.writing(stage) as folder, hdf5.new_file(folder / "samples.h5") as file:
             file["real"] = list(range(1000))
 
     with pytest.raises(StoreError, match=r"could not take a seed=0 generator: No space left on device\."):
         run_stage()
     with pytest.raises(OSError, match="No space left"):
-        store.write_checkpoint(STAGE.key, b"state" * 100)
+        store.write_checkpoint(stage.key, b"state" * 100)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert store.read_checkpoint(STAGE.key) is None
+    assert store.read_checkpoint(stage.key) is None
 
 
-def test_two_commands_may_end_the_same_stage(tmp_path: Path) -> None:
+def test_two_commands_may_end_the_same_stage(stage: Stage, tmp_path: Path) -> None:
     one, other = Store(str(tmp_path)), Store(str(tmp_path))
-    one.write_checkpoint(STAGE.key, b"state")
+    one.write_checkpoint(stage.key, b"state")
     for store in (one, other):
-        with store.writing(STAGE) as folder:
+        with store.writing(stage) as folder:
             (folder / "metrics.json").write_text("{}")
-        store.drop_checkpoint(STAGE.key)
-    other.discard(STAGE.key)  # it was not there when the other command looked
-    assert one.is_sound(STAGE.key)
+        store.drop_checkpoint(stage.key)
+    other.discard(stage.key)  # it was not there when the other command looked
+    assert one.is_sound(stage.key)
     other.discard("0" * 64)
 
 

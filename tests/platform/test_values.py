@@ -16,7 +16,7 @@ from cellab.compose import defaults
 from cellab.errors import ConfigError
 from cellab.overrides import parse, render
 from cellab.rehearsal import gan_mistakes, member_mistakes
-from cellab.settings import LINEAGE, SECTIONS, check_sections
+from cellab.settings import LINEAGE, SECTIONS, Training, check_sections
 from cellab.signatures import annotations, fit_arguments
 from cellab.values import convert, is_text
 
@@ -172,7 +172,7 @@ def test_no_component_chokes_on_a_value(kind, config, path):
 def resolved() -> dict[str, Any]:
     from cellab.compose import compose_trial
 
-    return compose_trial(["data.path=x.h5"])
+    return compose_trial(["data.path=x.h5"]).plain
 
 
 def keys() -> list[tuple[str, ...]]:
@@ -220,6 +220,6 @@ def test_every_key_of_the_trial_is_typed():
     ],
 )
 def test_optimisers_and_schedules_are_tried_before_any_compute(resolved, path, value, told):
-    (mistake,) = member_mistakes(with_value(resolved["training"], path, value))
+    (mistake,) = member_mistakes(Training(**with_value(resolved["training"], path, value)))
     assert told in mistake
-    assert member_mistakes(resolved["training"]) == []
+    assert member_mistakes(Training(**resolved["training"])) == []

@@ -118,11 +118,11 @@ def train(
         question="One lineage, no ablation.",
         design="arms",
         content={"arms": {BASELINE: []}},
-        seeds=[config["seed"]],
+        seeds=[config.lineage.seed],
         rank_by="dice",
         overrides=chosen,
     )
-    digest = hashlib.sha256(canonical_json(config).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(canonical_json(config.plain).encode()).hexdigest()[:8]
     _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
 
 

@@ -20,7 +20,7 @@ def plan_table(planned: dict[str, Any], study: Study, width: int) -> Group:
         (study.ablation.question, "italic"),
         f"\n\n{len(planned['arms'])} arms × {len(planned['seeds'])} seeds {planned['seeds']} = ",
         (f"{planned['trials']} trials", "bold"),
-        f", {study.config['generations']} generations of {study.config['members']} members each\n",
+        f", {study.config.lineage.generations} generations of {study.config.lineage.members} members each\n",
     )
     named = [[arm.name + (" (baseline)" if arm.is_baseline else ""), " ".join(arm.overrides)] for arm in study.arms]
     arms = laid_out([Column("arm", words=True), Column("overrides", words=True)], named, width)

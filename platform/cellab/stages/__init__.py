@@ -6,7 +6,9 @@ from typing import Any
 
 from cellab.errors import CellabError, DataError, DivergedError
 from cellab.fingerprint import stage_fingerprint
+from cellab.requests import as_json, seed_of
 from cellab.stage import CheckpointFile, Outcome, Progress, Stage, Workplace, canonical_json
+from cellab.stage_kinds import kind_of
 from cellab.store import Store
 
 CHECKPOINT_SECONDS = 60.0
@@ -36,15 +38,15 @@ def run(
     """
     from cellab.training.determinism import deterministic  # imports torch
 
-    function = getattr(importlib.import_module(f"cellab.stages.{stage.kind}"), stage.kind)
+    kind = kind_of(stage.request)
+    function = getattr(importlib.import_module(kind.module), kind.name)
     _check_code(stage)
     _check_data(stage, data_path)
-    with store.writing(stage) as output, deterministic(stage.threads, stage.request.get("seed", 0)):
+    with store.writing(stage) as output, deterministic(stage.threads, seed_of(stage.request)):
         workplace = Workplace(
             data_path=data_path,
             output=output,
             inputs={key: store.fetch(key) for key in stage.needs},
-            request_of={key: store.request(key) for key in stage.needs},
             progress=progress,
             checkpoint=CheckpointFile(
                 read=lambda: store.read_checkpoint(stage.key),
@@ -59,7 +61,7 @@ def run(
 
 
 def _check_code(stage: Stage) -> None:
-    if stage_fingerprint(stage.kind, stage.request) != stage.request["code"]:
+    if stage_fingerprint(kind_of(stage.request).module, as_json(stage.request)) != stage.code:
         raise CellabError(f"{stage.label}: the code changed while the study ran: start it again to use the new code.")
 
 
@@ -67,7 +69,7 @@ def _check_data(stage: Stage, data_path: Path) -> None:
     from cellab.data.dataset import Dataset
 
     with Dataset.open(data_path) as dataset:
-        if dataset.digest != stage.request["data"]["digest"]:
+        if dataset.digest != stage.request.data.digest:
             raise DataError(f"{data_path} changed while the study ran: start it again to use the new content.")
 
 

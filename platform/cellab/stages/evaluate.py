@@ -13,6 +13,7 @@ from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.tiling import predict
+from cellab.requests import Evaluate
 from cellab.settings import Evaluation
 from cellab.stage import Workplace
 from cellab.training.networks import UNET, load_network, to_channels_last
@@ -22,19 +23,16 @@ SPLITS = ("train", "validation", "test")
 
 
 @torch.no_grad()
-def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
     """Scores the ensemble of a generation's members on each split.
 
     Returns:
         Metrics: rows of split, reference, average, metric and value. Pictures of some frames are a file.
     """
-    settings = Evaluation(**request["evaluation"])
-    device = torch.device(request["resources"]["device"])
+    settings = request.settings
+    device = torch.device(request.compute.device)
     voting = instantiate(settings.voting, "evaluation.voting")
-    members = [
-        load_network(workplace.request_of[key]["unet"], "unet", workplace.inputs[key] / UNET, device)
-        for key in request["members"]
-    ]
+    members = [load_network(request.unet, "unet", workplace.inputs[key] / UNET, device) for key in request.members]
 
     def vote(images: Tensor) -> Tensor:
         probability: Tensor = voting.votes(members, to_channels_last(images)).mean(dim=0)
@@ -47,7 +45,7 @@ def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
         for split, indices in chosen.items():
             tally = _Tally()
             shown = set(_spread(indices, settings.overlays).tolist())
-            for index, frame, given, truth in _frames(data, request["data"]["scale"], indices):
+            for index, frame, given, truth in _frames(data, request.data.scale, indices):
                 probability = predict(vote, frame, settings.tile, settings.overlap, settings.batch_size, device)
                 annotated = bool(data.annotated[index])
                 tally.add(probability > 0.5, given if annotated else None, truth)

@@ -11,7 +11,7 @@ from cellab import hdf5
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.errors import DivergedError
-from cellab.settings import Gan
+from cellab.requests import TrainGan
 from cellab.stage import Workplace
 from cellab.training.checkpoint import Checkpoint, RandomState
 from cellab.training.crops import CropSource
@@ -22,7 +22,7 @@ from cellab.training.networks import GENERATOR, build_network, save_weights, to_
 SAMPLES = "samples.h5"
 
 
-def train_gan(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def train_gan(request: TrainGan, workplace: Workplace) -> dict[str, Any]:
     """Trains one generator against D discriminators, each with its own loss and optimiser.
 
     Returns:
@@ -31,21 +31,21 @@ def train_gan(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     Raises:
         DivergedError: a loss became NaN or infinite.
     """
-    settings = Gan(**request["gan"])
-    device = torch.device(request["resources"]["device"])
-    stream = random_stream(request["seed"])
+    settings = request.settings
+    device = torch.device(request.compute.device)
+    stream = random_stream(request.seed)
 
     # the networks and what changes them
-    generator: Any = build_network(request["generator"], "generator", device)
-    ensemble = instantiate(request["discriminator_ensemble"], "discriminator_ensemble")
-    critics = [build_network(request["discriminator"], "discriminator", device) for _ in range(ensemble.size)]
-    adversarial = instantiate(request["gan_loss"], "gan_loss")
-    augment = instantiate(request["gan_augmentation"], "gan_augmentation")
+    generator: Any = build_network(request.generator, "generator", device)
+    ensemble = instantiate(request.discriminator_ensemble, "discriminator_ensemble")
+    critics = [build_network(request.discriminator, "discriminator", device) for _ in range(ensemble.size)]
+    adversarial = instantiate(request.gan_loss, "gan_loss")
+    augment = instantiate(request.gan_augmentation, "gan_augmentation")
     generator_optimiser = adversarial.generator_optimiser(generator.parameters())
     optimisers = [adversarial.discriminator_optimiser(critic.parameters()) for critic in critics]
 
     # real crops and noise
-    crops = _crop_source(request, workplace.data_path, settings, generator.size, device)
+    crops = _crop_source(request, workplace.data_path, generator.size, device)
 
     def real() -> Tensor:
         return to_channels_last(2 * crops.draw(settings.batch_size, 0.0, stream).images - 1)
@@ -125,10 +125,12 @@ def _finite(series: str, loss: Tensor, step: int) -> float:
     return value
 
 
-def _crop_source(request: dict[str, Any], path: Path, settings: Gan, size: int, device: torch.device) -> CropSource:
+def _crop_source(request: TrainGan, path: Path, size: int, device: torch.device) -> CropSource:
     with Dataset.open(path) as data:
-        frames = data.frames(request["data"]["scale"], data.indices("train"))
-    return CropSource(frames, None, size, instantiate(settings.crop_augmentation, "gan.crop_augmentation"), device)
+        frames = data.frames(request.data.scale, data.indices("train"))
+    return CropSource(
+        frames, None, size, instantiate(request.settings.crop_augmentation, "gan.crop_augmentation"), device
+    )
 
 
 def _save_samples(path: Path, fake: Tensor, real: Tensor) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cellab.components import instantiate
 from cellab.errors import DivergedError
+from cellab.requests import PseudoLabelling, TrainMember
 from cellab.settings import Training
 from cellab.stage import Workplace
 from cellab.training.checkpoint import Checkpoint, RandomState
@@ -17,7 +18,7 @@ from cellab.training.networks import UNET, build_network, load_network, save_wei
 from cellab.training.sources import Mixture, Sources, Teacher, labelled_crops, pseudo_label_sources
 
 
-def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
+def train_member(request: TrainMember, workplace: Workplace) -> dict[str, Any]:
     """Trains a U-Net on the request's mix of labelled, pseudo-labelled and generated crops.
 
     Returns:
@@ -26,25 +27,26 @@ def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any
     Raises:
         DivergedError: the loss became NaN or infinite.
     """
-    settings = Training(**request["training"])
-    device = torch.device(request["resources"]["device"])
-    stream = generator(request["seed"])
-    crops = labelled_crops(request, workplace.data_path, settings, device)
+    settings = request.settings
+    device = torch.device(request.compute.device)
+    stream = generator(request.seed)
+    crops = labelled_crops(request, workplace.data_path, device)
 
     # the network and what changes it
-    unet = build_network(request["unet"], "unet", device).train()
+    unet = build_network(request.unet, "unet", device).train()
     optimiser = instantiate(settings.optimiser, "training.optimiser")(unet.parameters())
     scheduler = _scheduler(settings, optimiser)
-    criterion = instantiate(request["segmentation_loss"], "segmentation_loss")
+    criterion = instantiate(request.segmentation_loss, "segmentation_loss")
 
     # who labels, and where pairs come from
-    teacher: Teacher | None = instantiate(request["teacher"], "teacher") if "teacher" in request else None
+    labelling = request.pseudo_labelling
+    teacher: Teacher | None = instantiate(labelling.teacher, "teacher") if labelling else None
     average: nn.Module | None = None  # of this member's own weights, which labels in the parents' place
     sources: Sources = {}
-    if teacher:
+    if labelling and teacher:
         average = None if teacher.inherits else teacher.start(unet)
-        parents = _parents(request, workplace, device) if average is None else [average]
-        sources = pseudo_label_sources(request, workplace, crops, teacher, parents, stream, device)
+        parents = _parents(request, labelling, workplace, device) if average is None else [average]
+        sources = pseudo_label_sources(request, labelling, workplace, crops, teacher, parents, stream, device)
 
     # what a checkpoint holds
     history = History(settings.steps)
@@ -83,12 +85,11 @@ def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any
     }
 
 
-def _parents(request: dict[str, Any], workplace: Workplace, device: torch.device) -> list[nn.Module]:
+def _parents(
+    request: TrainMember, labelling: PseudoLabelling, workplace: Workplace, device: torch.device
+) -> list[nn.Module]:
     """All members of the previous generation."""
-    return [
-        load_network(workplace.request_of[key]["unet"], "unet", workplace.inputs[key] / UNET, device)
-        for key in request["parents"]
-    ]
+    return [load_network(request.unet, "unet", workplace.inputs[key] / UNET, device) for key in labelling.parents]
 
 
 def _every_head(output: Tensor | list[Tensor]) -> list[Tensor]:

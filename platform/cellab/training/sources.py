@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
-from cellab.settings import PseudoLabels, Training
+from cellab.requests import Generated, PseudoLabelling, Source, TrainMember
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, warp
 from cellab.training.networks import GENERATOR, load_network
@@ -19,7 +19,11 @@ from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, c
 
 Sources = dict[str, PseudoLabelSource]
 
-SHARE_OF = {"labelled": "labelled", "real": "pseudo", "generated": "generated"}  # a source's share in the data mix
+SHARE_OF: dict[str, Source] = {
+    "labelled": "labelled",
+    "real": "pseudo",
+    "generated": "generated",
+}  # a source's share in the data mix
 
 
 class Teacher(Protocol):
@@ -27,7 +31,7 @@ class Teacher(Protocol):
 
     inherits: bool
 
-    def shares(self, shares: dict[str, float], progress: float) -> dict[str, float]:
+    def shares(self, shares: dict[Source, float], progress: float) -> dict[Source, float]:
         """The shares of a batch's sources after a share `progress` of the training."""
 
     def start(self, member: nn.Module) -> nn.Module:
@@ -37,34 +41,35 @@ class Teacher(Protocol):
         """Moves it after a step of the member."""
 
 
-def labelled_crops(request: dict[str, Any], path: Path, settings: Training, device: torch.device) -> CropSource:
+def labelled_crops(request: TrainMember, path: Path, device: torch.device) -> CropSource:
     """The training frames with the masks to learn from (zeros where a frame has none) and, for reports, truth."""
-    scale = request["data"]["scale"]
-    only_labelled = request["shares"]["labelled"] == 1.0
+    scale = request.data.scale
+    only_labelled = request.shares["labelled"] == 1.0
     with Dataset.open(path) as data:
         indices = data.indices("train")
         frames = data.frames(scale, indices)
         truth = data.truth(scale, indices) if data.has_truth else None
-        if request["labels"] == "truth":
+        if request.labels == "truth":
             assert truth is not None
             masks, annotated = truth, None
         else:
             masks, annotated = data.masks(scale, indices), data.annotated[indices]
-    augmentation = instantiate(request["augmentation"], "augmentation")
+    augmentation = instantiate(request.augmentation, "augmentation")
     return CropSource(
         frames,
         masks,
-        settings.crop_size,
+        request.settings.crop_size,
         augmentation,
         device,
         annotated=annotated,
         truths=None if only_labelled else truth,
-        max_tries=settings.max_tries,
+        max_tries=request.settings.max_tries,
     )
 
 
 def pseudo_label_sources(
-    request: dict[str, Any],
+    request: TrainMember,
+    labelling: PseudoLabelling,
     workplace: Workplace,
     crops: CropSource,
     teacher: Teacher,
@@ -73,29 +78,31 @@ def pseudo_label_sources(
     device: torch.device,
 ) -> Sources:
     """A source for each kind of crop that the request wants labelled by the parents."""
-    shares = request["shares"]
-    settings = PseudoLabels(**request["pseudo_labels"])
+    shares = request.shares
+    settings = labelling.settings
     if not teacher.inherits:  # what it labelled yesterday is out of date
         settings = replace(settings, refresh_probability=1.0)
-    threshold = request["pseudo_prominence"]
+    threshold = labelling.prominence
 
     def source(propose: Callable[[int], Crops], recombination: Any, minimum_prominence: float) -> PseudoLabelSource:
-        labelling = Labelling(
+        components = Labelling(
             parents=parents,
-            voting=instantiate(request["voting"], "voting"),
-            entropy=instantiate(request["entropy"], "entropy"),
+            voting=instantiate(labelling.voting, "voting"),
+            entropy=instantiate(labelling.entropy, "entropy"),
             recombination=recombination,
         )
-        gate = instantiate(request["acceptance"], "acceptance")
-        return PseudoLabelSource(propose, labelling, gate, settings, minimum_prominence, stream, device)
+        gate = instantiate(labelling.acceptance, "acceptance")
+        return PseudoLabelSource(propose, components, gate, settings, minimum_prominence, stream, device)
 
     sources = {}
     if shares["pseudo"] > 0:
-        recombination = instantiate(request["recombination"], "recombination")
+        recombination = instantiate(labelling.recombination, "recombination")
         sources["real"] = source(lambda count: crops.draw(count, threshold, stream), recombination, 0.0)
-    if shares["generated"] > 0:
+    if labelling.generated:
         minimum = threshold if settings.minimum_prominence is None else settings.minimum_prominence
-        sources["generated"] = source(_generated(request, workplace, crops, stream, device), _no_given_mask, minimum)
+        sources["generated"] = source(
+            _generated(labelling.generated, workplace, crops, stream, device), _no_given_mask, minimum
+        )
     return sources
 
 
@@ -105,12 +112,11 @@ def _no_given_mask(_given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _generated(
-    request: dict[str, Any], workplace: Workplace, crops: CropSource, stream: torch.Generator, device: torch.device
+    generated: Generated, workplace: Workplace, crops: CropSource, stream: torch.Generator, device: torch.device
 ) -> Callable[[int], Crops]:
     """Proposals from the lineage's generator, upsampled to the crops' size and augmented like them (paper 4.3)."""
-    key = request["gan"]
-    config = workplace.request_of[key]["generator"]
-    network: Any = load_network(config, "generator", workplace.inputs[key] / GENERATOR, device)
+    weights = workplace.inputs[generated.key] / GENERATOR
+    network: Any = load_network(generated.generator, "generator", weights, device)
 
     def propose(count: int) -> Crops:
         latent = torch.randn(count, network.latent, generator=stream).to(device)
@@ -143,7 +149,7 @@ class Mixture:
 
     def __init__(
         self,
-        request: dict[str, Any],
+        request: TrainMember,
         crops: CropSource,
         sources: Sources,
         teacher: Teacher | None,
@@ -153,8 +159,8 @@ class Mixture:
         self.sources = sources
         self.teacher = teacher
         self.stream = stream
-        self.threshold = request["labelled_prominence"]
-        self.wanted = request["shares"]
+        self.threshold = request.prominence
+        self.wanted = request.shares
         inherits = teacher is None or teacher.inherits
         self.dry = {name for name, source in sources.items() if inherits and source.is_dry}
 

@@ -12,13 +12,13 @@ from cellab import hdf5
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
+from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
 from cellab.evaluation.tiling import predict
 from cellab.settings import Evaluation
 from cellab.stage import Workplace
 from cellab.training.networks import UNET, load_network, to_channels_last
 
 OVERLAYS = "overlays.h5"
-SPLITS = ("train", "validation", "test")
 
 
 @torch.no_grad()
@@ -109,7 +109,7 @@ class _Tally:
                     yield {"reference": reference, "average": how, "metric": name, "value": value}
             if self.hidden:
                 value = average(recall, self.hidden, how)
-                yield {"reference": "truth", "average": how, "metric": "hidden_recall", "value": value}
+                yield {"reference": "truth", "average": how, "metric": HIDDEN_RECALL, "value": value}
 
 
 def _save_overlay(

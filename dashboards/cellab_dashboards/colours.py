@@ -32,7 +32,7 @@ def swatches(study: StudyFiles) -> dict[str, str]:
 
 
 def _places(study: StudyFiles) -> dict[str, int | None]:
-    others = sorted(str(arm["arm"]) for arm in study.arms if arm["arm"] != study.baseline)
+    others = sorted(arm.arm for arm in study.arms if arm.arm != study.baseline)
     return {study.baseline: None, **{arm: place for place, arm in enumerate(others)}}
 
 

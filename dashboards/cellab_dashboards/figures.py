@@ -13,11 +13,12 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
+from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
 from cellab_dashboards.colours import arm_colours, arm_dashes
 from cellab_dashboards.study_files import StudyFiles
 
-METRICS = ("dice", "jaccard", "precision", "recall", "hidden_recall")
-SPLITS = ("test", "validation", "train")
+METRICS = (*METRIC_NAMES, HIDDEN_RECALL)
+SPLITS = ("test", "validation", "train")  # in the order of the menu
 REFERENCES = {"truth": "the truth", "given": "the given masks"}
 SOURCES = ("real", "generated")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
@@ -64,15 +65,15 @@ def curves(study: StudyFiles) -> SwitchedFigure | None:
     keys = view_keys(study)
     if not keys:
         return None
-    seeds = [(trial["arm"], trial["seed"]) for trial in study.trials]
+    seeds = [(trial.arm, trial.seed) for trial in study.trials]
     views = [_curve_view(study, key, seeds) for key in keys]
-    ranking = {"metric": study.ranking["rank_by"], "split": "test", "reference": study.reference}
+    ranking = {"metric": study.ranking.rank_by, "split": "test", "reference": study.reference}
     first = next((view for view in views if view["keys"] == ranking), views[0])
     colours, dashes = arm_colours(study), arm_dashes(study)
     lines = [_seed_line(arm, seed, colours[arm]) for arm, seed in seeds]
     lines += [_mean_line(arm, colours[arm], dashes[arm]) for arm in _arms(study)]
     figure = go.Figure(_filled(lines, first))
-    last = int(study.ranking["generation"])
+    last = study.ranking.generation
     figure.update_layout(
         **_layout(height=455 + 22 * math.ceil(len(study.arms) / 4)),
         xaxis={**_axis("generation"), "dtick": max(1, math.ceil(last / 12)), "range": [-0.15, last + 0.15]},
@@ -82,7 +83,7 @@ def curves(study: StudyFiles) -> SwitchedFigure | None:
 
 
 def _arms(study: StudyFiles) -> list[str]:
-    return [str(arm["arm"]) for arm in study.arms]
+    return [arm.arm for arm in study.arms]
 
 
 def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
         return None
     sources = [source for source in SOURCES if source in rows["source"].unique().to_list()]
     colours, dashes = arm_colours(study), arm_dashes(study)
-    places = [(trial["arm"], trial["seed"], source) for trial in study.trials for source in sources]
+    places = [(trial.arm, trial.seed, source) for trial in study.trials for source in sources]
     views = [
         _threshold_view(rows.filter(pl.col("generation") == generation), generation, places)
         for generation in rows["generation"].unique().sort().to_list()

@@ -2,11 +2,11 @@
 
 import hashlib
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
 
+from cellab.study_files.folder import REAL_IMAGES, generated_images
 from cellab_dashboards.pictures import Pixels, data_url
 from cellab_dashboards.study_files import StudyFiles
 
@@ -23,15 +23,15 @@ def generated(study: StudyFiles) -> dict[str, Any]:
         grid), `seeds` (those of the grids) and `without` (arms that have no generated image).
     """
     with study.open_images() as file:
-        real = data_url(_grid(file["real"][:])) if "real" in file and len(file["real"]) else None
-        found = {arm["arm"]: file.get(f"generated/{quote(arm['arm'], safe='')}") for arm in study.arms}
+        real = data_url(_grid(file[REAL_IMAGES][:])) if REAL_IMAGES in file and len(file[REAL_IMAGES]) else None
+        found = {arm.arm: file.get(generated_images(arm.arm)) for arm in study.arms}
         samples = {
             (arm, int(seed)): group[seed][: COLUMNS * ROWS] for arm, group in found.items() if group for seed in group
         }
         grids = _shared(_few({key: images for key, images in samples.items() if len(images)}))
     shown = {arm for grid in grids for arm in grid["arms"]}
     seeds = sorted({grid["seed"] for grid in grids})
-    without = [arm["arm"] for arm in study.arms if arm["arm"] not in shown]
+    without = [arm.arm for arm in study.arms if arm.arm not in shown]
     return {"real": real, "grids": grids, "seeds": seeds, "without": without}
 
 

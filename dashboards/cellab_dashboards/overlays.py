@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import h5py
 import numpy as np
 
+from cellab.study_files import folder as files
 from cellab_dashboards.colours import AGREED, EXTRA, MISSED, UNCOVERED
 from cellab_dashboards.pictures import Album, Mask, Pixels, black_and_white, grey, tinted
 from cellab_dashboards.study_files import StudyFiles
@@ -32,7 +32,7 @@ class Choice:
     @property
     def group(self) -> str:
         """Its path in `images.h5`."""
-        return f"overlays/{quote(self.arm, safe='')}/{self.seed}/{self.generation}"
+        return f"{files.overlays(self.arm)}/{self.seed}/{self.generation}"
 
 
 def overlays(study: StudyFiles) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def overlays(study: StudyFiles) -> dict[str, Any]:
 
 
 def _menus(study: StudyFiles, views: list[dict[str, Any]]) -> dict[str, list[str]]:
-    arms = [arm["arm"] for arm in study.arms]
+    arms = [arm.arm for arm in study.arms]
     offered = {name: {view["keys"][name] for view in views} for name in ("arm", "generation", "seed")}
     orders: dict[str, Any] = {"arm": arms.index, "generation": int, "seed": int}
     return {name: sorted(values, key=orders[name]) for name, values in offered.items()}
@@ -68,12 +68,12 @@ def _menus(study: StudyFiles, views: list[dict[str, Any]]) -> dict[str, list[str
 
 def _choices(study: StudyFiles, file: h5py.File) -> Iterator[Choice]:
     for arm in study.arms:
-        for seed, generations in file.get(f"overlays/{quote(arm['arm'], safe='')}", {}).items():
-            yield from (Choice(arm["arm"], int(seed), int(generation)) for generation in generations)
+        for seed, generations in file.get(files.overlays(arm.arm), {}).items():
+            yield from (Choice(arm.arm, int(seed), int(generation)) for generation in generations)
 
 
 def _place(study: StudyFiles, choice: Choice) -> tuple[bool, int, int, int]:
-    order = [arm["arm"] for arm in study.arms]
+    order = [arm.arm for arm in study.arms]
     return choice.arm != study.baseline, order.index(choice.arm), -choice.generation, choice.seed
 
 

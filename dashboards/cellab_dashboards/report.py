@@ -1,7 +1,7 @@
 """Writes a study's report: one HTML file that works offline."""
 
 import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from cellab.errors import CellabError, reason
+from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.study_files.folder import replace
 from cellab_dashboards import colours, figures, tables
 from cellab_dashboards.generated import generated
 from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, overlays
 from cellab_dashboards.study_files import StudyFiles, read_study
 
-REPORT = "report.html"
-STATES = ("completed", "diverged", "failed")
+ALWAYS_TOLD = ("completed", "diverged", "failed")  # other states only where there are any
 LONGEST_DIFF = 20_000  # characters of uncommitted changes that are shown
 
 
@@ -41,15 +42,12 @@ def write_report(study_dir: Path) -> Path:
         lstrip_blocks=True,
     )
     page = environment.get_template("report.html.j2").render(_content(study))
-    path = study_dir / REPORT
-    beside = path.with_name(f".{REPORT}.{os.getpid()}")
+    path = study.folder.report
+    content = page.encode(errors="backslashreplace")  # names of files need not be UTF-8
     try:
-        beside.write_text(page, encoding="utf-8", errors="backslashreplace")  # names of files need not be UTF-8
-        beside.replace(path)
+        replace(path, lambda beside: beside.write_bytes(content))
     except OSError as error:
         raise CellabError(f"{path} cannot be written: {reason(error)}.") from error
-    finally:
-        beside.unlink(missing_ok=True)
     return path
 
 
@@ -60,10 +58,10 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "significance": significance(study),
         "against": figures.REFERENCES.get(study.reference, study.reference),
         "swatches": colours.swatches(study),
-        "metrics": tables.METRICS,
+        "metrics": METRIC_NAMES,
         "ranking": tables.ranking(study),
         "generations_differ": len(tables.last_generations(study)) > 1,
-        "has_hidden": bool((study.results["metric"] == "hidden_recall").any()),
+        "has_hidden": bool((study.results["metric"] == HIDDEN_RECALL).any()),
         "troubles": tables.troubles(study),
         "stopped": tables.STOPPED,
         "only_stopped": tables.only_stopped(study),
@@ -85,9 +83,9 @@ def _content(study: StudyFiles) -> dict[str, Any]:
 
 def _facts(study: StudyFiles) -> list[tuple[str, str]]:
     """The summary: what was run, and what became of it. No verdict."""
-    states = [trial["status"] for trial in study.trials]
-    counts = [f"{states.count(state)} {state}" for state in STATES]
-    counts += [f"{states.count(state)} {state}" for state in dict.fromkeys(states) if state not in STATES]
+    states: list[str] = [trial.status for trial in study.trials]
+    counts = [f"{states.count(state)} {state}" for state in ALWAYS_TOLD]
+    counts += [f"{states.count(state)} {state}" for state in dict.fromkeys(states) if state not in ALWAYS_TOLD]
     seeds, data = study.seeds, study.provenance.get("data")
     return [
         ("arms", str(len(study.arms))),
@@ -116,7 +114,7 @@ def significance(study: StudyFiles) -> str:
     )
 
 
-def _shortened(provenance: dict[str, Any]) -> dict[str, Any]:
+def _shortened(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
     """Provenance with a long diff of uncommitted changes cut."""
     git = provenance.get("git")
     if not isinstance(git, dict) or not isinstance(git.get("dirty"), str) or len(git["dirty"]) <= LONGEST_DIFF:

@@ -2,19 +2,20 @@
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
-from cellab_dashboards.study_files import StudyFiles
+from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.study_files.records import Score
+from cellab.training.names import ACCEPTED, AS_EMPTY, BY_ENTROPY, BY_PROMINENCE, COUNTERS
+from cellab_dashboards.study_files import NOT_RUN, PlannedTrial, StudyFiles
 
-METRICS = ("dice", "jaccard", "precision", "recall")
 DASH = "–"
 THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
-FATES = ("accepted", "rejected_by_entropy", "rejected_as_empty", "rejected_by_prominence")
-
-STOPPED = ("stopped", "not run")  # what becomes of trials by a Ctrl-C
+FATES = (ACCEPTED, BY_ENTROPY, AS_EMPTY, BY_PROMINENCE)  # in the order of the bars
+STOPPED = ("stopped", NOT_RUN)  # what becomes of trials by a Ctrl-C
 
 Row = dict[str, Any]
 
@@ -38,25 +39,26 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", THIN_SPACE)
 
 
-def _summary(summaries: dict[str, Any], metric: str) -> str:
-    found = summaries.get(metric, {"mean": None, "sd": None})
-    spread = "" if found["sd"] is None or not math.isfinite(found["sd"]) else f" ± {found['sd']:.3f}"
-    return score(found["mean"]) + spread
+def _summary(scores: Mapping[str, Score], metric: str) -> str:
+    found = scores.get(metric)
+    if found is None:
+        return DASH
+    return score(found.mean) + ("" if found.sd is None or not math.isfinite(found.sd) else f" ± {found.sd:.3f}")
 
 
 def ranking(study: StudyFiles) -> list[Row]:
     """The arms by rank: validation ranks, test is shown."""
     return [
         {
-            "rank": DASH if arm["rank"] is None else arm["rank"],
-            "arm": arm["arm"],
-            "baseline": arm["baseline"] and len(study.arms) > 1,
-            "generation": arm["generation"],
-            "completed": f"{arm['completed']} of {arm['planned']}",
-            "troubles": _troubles_of([trial for trial in _unfinished(study) if trial["arm"] == arm["arm"]]),
-            "validation": _summary(arm["validation"], study.ranking["rank_by"]),
-            "test": [_summary(arm["test"], metric) for metric in METRICS],
-            "hidden": _summary(arm["test"], "hidden_recall"),
+            "rank": DASH if arm.rank is None else arm.rank,
+            "arm": arm.arm,
+            "baseline": arm.baseline and len(study.arms) > 1,
+            "generation": arm.generation,
+            "completed": f"{arm.completed} of {arm.planned}",
+            "troubles": _troubles_of([trial for trial in _unfinished(study) if trial.arm == arm.arm]),
+            "validation": _summary(arm.validation, study.ranking.rank_by),
+            "test": [_summary(arm.test, metric) for metric in METRIC_NAMES],
+            "hidden": _summary(arm.test, HIDDEN_RECALL),
         }
         for arm in study.arms
     ]
@@ -64,48 +66,48 @@ def ranking(study: StudyFiles) -> list[Row]:
 
 def last_generations(study: StudyFiles) -> list[int]:
     """The arms' last generation; the lowest and the highest where some arms have fewer than others."""
-    last = [arm["generation"] for arm in study.arms]
+    last = [arm.generation for arm in study.arms]
     return sorted({min(last), max(last)})
 
 
-def _unfinished(study: StudyFiles) -> list[Row]:
-    return [trial for trial in study.trials if trial["status"] != "completed"]
+def _unfinished(study: StudyFiles) -> list[PlannedTrial]:
+    return [trial for trial in study.trials if trial.status != "completed"]
 
 
-def _troubles_of(trials: list[Row]) -> list[str]:
+def _troubles_of(trials: list[PlannedTrial]) -> list[str]:
     """``["seed 1 stopped", "seeds 0, 2 diverged at step 417"]``."""
     seeds: dict[str, list[str]] = {}
     for trial in trials:
-        seeds.setdefault(_fate(trial), []).append(str(trial["seed"]))
+        seeds.setdefault(_fate(trial), []).append(str(trial.seed))
     return [f"seed{'s' if len(who) > 1 else ''} {', '.join(who)} {fate}" for fate, who in seeds.items()]
 
 
-def _fate(trial: Row) -> str:
-    return str(trial["status"]) + ("" if trial["step"] is None else f" at step {trial['step']}")
+def _fate(trial: PlannedTrial) -> str:
+    return trial.status + ("" if trial.step is None else f" at step {trial.step}")
 
 
 def troubles(study: StudyFiles) -> list[Row]:
     """Every trial that did not complete: its arm, what became of it and in which stage, and the message."""
     return [
         {
-            "arm": trial["arm"],
-            "what": f"seed {trial['seed']} {_fate(trial)}{_where(trial)}",
-            "message": trial["message"],
+            "arm": trial.arm,
+            "what": f"seed {trial.seed} {_fate(trial)}{_where(trial)}",
+            "message": trial.message,
         }
         for trial in _unfinished(study)
     ]
 
 
-def _where(trial: Row) -> str:
+def _where(trial: PlannedTrial) -> str:
     """``" of generator"`` after a step, ``" in generator"``, or nothing."""
-    if not trial["stage"]:
+    if not trial.stage:
         return ""
-    return f" {'in' if trial['step'] is None else 'of'} {trial['stage']}"
+    return f" {'in' if trial.step is None else 'of'} {trial.stage}"
 
 
 def only_stopped(study: StudyFiles) -> bool:
     """Whether nothing went wrong with the trials that did not complete: their study was stopped."""
-    return all(trial["status"] in STOPPED for trial in _unfinished(study))
+    return all(trial.status in STOPPED for trial in _unfinished(study))
 
 
 def by_generation(study: StudyFiles) -> list[Row]:
@@ -123,14 +125,14 @@ def by_seed(study: StudyFiles) -> list[Row]:
 
 def _groups(study: StudyFiles, keys: list[str]) -> list[tuple[Row, pl.DataFrame]]:
     scored = study.results.filter(pl.col("average") == "micro", pl.col("reference") == study.reference)
-    order = [arm["arm"] for arm in study.arms]
+    order = [arm.arm for arm in study.arms]
     groups = [(dict(zip(keys, where, strict=True)), rows) for where, rows in scored.group_by(keys)]
     known = [(where, rows) for where, rows in groups if where["arm"] in order]
     return sorted(known, key=lambda group: [order.index(group[0]["arm"]), *(group[0][key] for key in keys[1:])])
 
 
 def _cells(rows: pl.DataFrame) -> list[str]:
-    wanted = [("test", metric) for metric in METRICS] + [("train", "hidden_recall")]
+    wanted = [("test", metric) for metric in METRIC_NAMES] + [("train", HIDDEN_RECALL)]
     return [
         mean_sd(rows.filter(pl.col("split") == split, pl.col("metric") == metric)["value"].to_list())
         for split, metric in wanted
@@ -139,7 +141,7 @@ def _cells(rows: pl.DataFrame) -> list[str]:
 
 def without_results(study: StudyFiles) -> list[str]:
     """The arms of which no generation was evaluated."""
-    return [arm["arm"] for arm in study.arms if arm["arm"] not in set(study.results["arm"].to_list())]
+    return [arm.arm for arm in study.arms if arm.arm not in set(study.results["arm"].to_list())]
 
 
 def pseudo_labels(study: StudyFiles) -> list[Row]:
@@ -149,29 +151,28 @@ def pseudo_labels(study: StudyFiles) -> list[Row]:
     """
     if study.counters.is_empty():
         return []
-    sums = ("tried", *FATES, "refreshes", "gave_up")
     pooled = study.counters.group_by("arm", "generation", "source").agg(
-        *(pl.col(name).sum() for name in sums), pl.col("dice_accepted").mean(), pl.col("dice_rejected").mean()
+        *(pl.col(name).sum() for name in COUNTERS), pl.col("dice_accepted").mean(), pl.col("dice_rejected").mean()
     )
     rows = [_counter_row(row) for row in pooled.rows(named=True)]
     counted = {(row["arm"], row["generation"]) for row in rows}
     evaluated = study.results.filter(pl.col("generation") > 0).select("arm", "generation").unique().rows()
     rows += [{"arm": a, "generation": g, "source": None} for a, g in evaluated if (a, g) not in counted]
-    order = {arm["arm"]: place for place, arm in enumerate(study.arms)}
+    order = {arm.arm: place for place, arm in enumerate(study.arms)}
     known = [row for row in rows if row["arm"] in order]
     return sorted(known, key=lambda row: (order[row["arm"]], row["generation"], row["source"] != "real"))
 
 
 def _counter_row(row: Row) -> Row:
     """Counts as text; `acceptance` among the crops that were labelled; `shares` of the tried crops by fate, in %."""
-    labelled = row["tried"] - row["rejected_by_prominence"]
-    counts = {name: count(row[name]) for name in ("tried", *FATES, "refreshes", "gave_up")}
+    labelled = row["tried"] - row[BY_PROMINENCE]
+    counts = {name: count(row[name]) for name in COUNTERS}
     dice = {name: score(row[name]) for name in ("dice_accepted", "dice_rejected")}
     return {
         **{name: row[name] for name in ("arm", "generation", "source")},
         **counts,
         **dice,
-        "acceptance": f"{row['accepted'] / labelled:.1%}" if labelled else DASH,
+        "acceptance": f"{row[ACCEPTED] / labelled:.1%}" if labelled else DASH,
         "shares": [round(100 * row[fate] / row["tried"], 2) for fate in FATES] if row["tried"] else [],
-        "dry": row["accepted"] == 0,
+        "dry": row[ACCEPTED] == 0,
     }

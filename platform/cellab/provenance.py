@@ -3,23 +3,25 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from cellab.data.dataset import Dataset
+from cellab.executors.monitor import How
 from cellab.study import Study
 
 PACKAGES = ("torch", "ray", "optuna", "hydra-core", "numpy", "scipy", "h5py", "plotly", "polars", "safetensors")
 
 
-def provenance(study: Study, seconds: float, stages: dict[str, int]) -> dict[str, Any]:
+def provenance(study: Study, seconds: float, stages: Mapping[How, int]) -> dict[str, Any]:
     """The content of `provenance.json`.
 
     Args:
         study: what was run.
         seconds: how long this run took.
-        stages: how many stages it computed, reused and so on.
+        stages: how many of the study's stages it computed (`finished`), reused and so on.
     """
     from cellab import __version__
 
@@ -34,7 +36,8 @@ def provenance(study: Study, seconds: float, stages: dict[str, int]) -> dict[str
         "hardware": _hardware(),
         "data": described,
         "seeds": list(study.ablation.seeds),
-        "durations": {"last_run_seconds": round(seconds, 1), **stages},
+        "durations": {"last_run_seconds": round(seconds, 1)},
+        "stages": dict(stages),
     }
 
 

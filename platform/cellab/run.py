@@ -1,48 +1,57 @@
 """Runs a study from plan to report, in its own folder."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from cellab import interruption
 from cellab.cli.display import Display
 from cellab.data.dataset import Dataset
-from cellab.designs import DESIGNS
 from cellab.errors import CellabError, DataError, reason
-from cellab.executors.monitor import Monitor
+from cellab.executors.monitor import HOWS, How, Monitor, Snapshot
 from cellab.executors.stopping import Endings, Stopped
-from cellab.locking import Claim, TakenError
 from cellab.provenance import provenance
 from cellab.reports import write_reports
-from cellab.results import replace, write_results
+from cellab.results import write_results
 from cellab.store import Store
 from cellab.study import Study, plan
+from cellab.study_files.claim import claim_folder
+from cellab.study_files.folder import StudyFolder
+from cellab.study_files.records import Ranking
 
-STUDY = "study.yaml"
-RUNNING = ".running"  # is there while a command runs the study, and locked
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a study.
+
+    Args:
+        ranking: of its arms.
+        stages: how many ended how, of those that were needed; one that failed for several trials counts for each.
+    """
+
+    ranking: Ranking
+    stages: dict[How, int]
 
 
-def run_study(study: Study, store: Store, folder: Path, address: str | None, console: Console) -> dict[str, Any]:
+def run_study(study: Study, store: Store, folder: StudyFolder, address: str | None, console: Console) -> Ran:
     """Runs what is not stored, and writes everything that a study leaves.
 
     Args:
         study: what to run.
         store: where stages' results live.
-        folder: of the study, claimed by `alone` and seen to be free for it by `check_folder`.
+        folder: of the study, claimed by `alone` and seen to be free for it by `check_folder`
+            (`cellab.study_files.claim`).
         address: of a Ray cluster, or None for one of its own.
         console: where progress is shown.
 
     Returns:
-        The ranking (`arms.json`).
+        The ranking, and how many stages were computed, reused and so on.
 
     Raises:
         CellabError: the cluster does not answer; the folder cannot be written.
@@ -54,34 +63,34 @@ def run_study(study: Study, store: Store, folder: Path, address: str | None, con
     _announce(planned, console)
     with interruption.stoppable(), _executor(study, address, console) as execute:
         interruption.listen()  # Ray, connected by now, has put a handler of its own there that aborts
-        _claim(study, planned, folder)
+        claim_folder(study, planned, folder)
         return _run(study, store, folder, console, execute)
 
 
 # runs all trials: given the store, the folder and the display, tells how each of them ended
-Execute = Callable[[Study, Store, Path, Display], Endings]
+Execute = Callable[[Study, Store, StudyFolder, Display], Endings]
 
 
-def _run(study: Study, store: Store, folder: Path, console: Console, execute: Execute) -> dict[str, Any]:
-    started = time.monotonic()
+def _run(study: Study, store: Store, folder: StudyFolder, console: Console, execute: Execute) -> Ran:
+    started, display = time.monotonic(), Display(console)
     try:
-        with Display(console) as display:
+        with display:
             endings = execute(study, store, folder, display)
     except KeyboardInterrupt as stop:
         interruption.received()
         console.print("\nStopping: results so far are being written ...", style="dim")
         endings = stop.endings if isinstance(stop, Stopped) else {}
-        _finish(study, store, endings, folder, time.monotonic() - started)
+        _finish(study, store, endings, folder, time.monotonic() - started, display.last)
         done = sum(count["stored"] for count in plan(study, store)["stages"].values())
         console.print(
             f"Stopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
-            f"their checkpoints.\nThe same command goes on from here. So far: {folder / 'report.html'}",
+            f"their checkpoints.\nThe same command goes on from here. So far: {folder.report}",
             highlight=False,
             soft_wrap=True,
         )
         raise
     interruption.received()
-    return _finish(study, store, endings, folder, time.monotonic() - started)
+    return _finish(study, store, endings, folder, time.monotonic() - started, display.last)
 
 
 @contextmanager
@@ -102,12 +111,12 @@ def _executor(study: Study, address: str | None, console: Console) -> Iterator[E
         )
     try:
         interruption.check()
-        yield lambda study, store, folder, display: on_ray.run_study(study, store, folder / "ray", display.watch)
+        yield lambda study, store, folder, display: on_ray.run_study(study, store, folder.ray_logs, display.watch)
     finally:
         disconnect()
 
 
-def _inline(study: Study, store: Store, folder: Path, display: Display) -> Endings:  # noqa: ARG001
+def _inline(study: Study, store: Store, folder: StudyFolder, display: Display) -> Endings:  # noqa: ARG001
     from cellab.executors import inline
 
     monitor = Monitor.of(study.stages.values(), slots=1)
@@ -125,19 +134,22 @@ def _check_content(study: Study) -> None:
             )
 
 
-def _finish(study: Study, store: Store, endings: Endings, folder: Path, seconds: float) -> dict[str, Any]:
-    described = provenance(study, seconds, {})
+def _finish(
+    study: Study, store: Store, endings: Endings, folder: StudyFolder, seconds: float, last: Snapshot | None
+) -> Ran:
+    hows = [ended.how for ended in last.ended] if last else []
+    counts = {how: hows.count(how) for how in HOWS}
+    described = provenance(study, seconds, counts)
     try:
-        write_results(study, store, endings, folder)
-        replace(folder / "provenance.json", lambda path: path.write_text(json.dumps(described, indent=2)))
-        write_reports(folder)
-        ranking: dict[str, Any] = json.loads((folder / "arms.json").read_text(encoding="utf-8"))
+        ranking = write_results(study, store, endings, folder)
+        folder.write_provenance(described)
+        write_reports(folder.path)
     except OSError as error:
         raise CellabError(
-            f"the results in {folder} could not be written: {reason(error)}. Finished stages are stored: when that is "
-            f"mended, the same command writes the results."
+            f"the results in {folder.path} could not be written: {reason(error)}. Finished stages are stored: "
+            f"when that is mended, the same command writes the results."
         ) from error
-    return ranking
+    return Ran(ranking, counts)
 
 
 def _announce(planned: dict[str, Any], console: Console) -> None:
@@ -147,85 +159,6 @@ def _announce(planned: dict[str, Any], console: Console) -> None:
     console.print(
         f"{planned['study']}: {planned['trials']} trials, {distinct} distinct stages{reuse}.", highlight=False
     )
-
-
-def _description(study: Study) -> dict[str, Any]:
-    ablation = study.ablation
-    return {
-        "name": study.name,
-        "ablation": ablation.name,
-        "question": ablation.question,
-        "design": ablation.design,
-        **ablation.content,
-        "seeds": ablation.seeds,
-        "rank_by": ablation.rank_by,
-        "data_digest": study.data_digest,
-        "config": study.config.plain,
-    }
-
-
-# More arms or seeds, another way to run or rank: still the same study.
-_MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.values() for key in design.keys})
-_MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Sees that no other command runs a study in the folder, until the block ends; leaves no folder that stays empty.
-
-    Raises:
-        CellabError: another command does, or the folder cannot be written.
-    """
-    with _made(folder):
-        try:
-            claim = Claim(folder / RUNNING)
-        except TakenError:
-            raise CellabError(
-                f"another command runs a study in {folder}: wait until it has ended, or choose another folder with "
-                f"--name NAME."
-            ) from None
-        except OSError as error:
-            raise _cannot_write(folder, error) from error
-        with claim:
-            yield
-
-
-@contextmanager
-def _made(folder: Path) -> Iterator[None]:
-    """The folder is there while the block runs, and after it unless it is empty and was not there before."""
-    try:
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            for each in made:
-                each.rmdir()
-
-
-def _cannot_write(folder: Path, error: OSError) -> CellabError:
-    return CellabError(f"the study's folder {folder} cannot be written: {reason(error)}. Choose another with --runs.")
-
-
-def check_folder(study: Study, folder: Path) -> None:
-    """Sees that the folder is free for the study, or holds it already; writes nothing.
-
-    Raises:
-        CellabError: it holds another study, or one with arms or seeds that would be lost.
-    """
-    path = folder / STUDY
-    if not path.is_file():
-        return
-    theirs, mine = _read(path), _description(study)
-    differences = _differences(_identity(theirs), _identity(mine)) or _lost(theirs, mine)
-    if differences:
-        raise CellabError(
-            f"{folder} holds another study ({'; '.join(differences[:5])}): choose another folder with --name NAME "
-            f"or --runs DIR, or remove {folder} (finished stages stay in the store)."
-        )
 
 
 def check_names(study: Study) -> None:
@@ -241,55 +174,3 @@ def check_names(study: Study) -> None:
             raise CellabError(
                 f"{name}: Ray takes only names in UTF-8. Rename it or go elsewhere, or use executor=inline."
             ) from None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-        if isinstance(content, dict) and {"design", "seeds", "config"} <= set(content):
-            return {str(key): value for key, value in content.items()}
-    except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException):
-        pass
-    raise CellabError(
-        f"{path} is damaged, so nobody knows which study {path.parent} holds: choose another folder with --name NAME, "
-        f"or remove {path.parent} (finished stages stay in the store)."
-    )
-
-
-def _lost(theirs: dict[str, Any], mine: dict[str, Any]) -> list[str]:
-    """Arms and seeds that are there and not here: their results would vanish from the folder."""
-    seeds = [seed for seed in theirs["seeds"] if seed not in mine["seeds"]]
-    arms = [name for name, does in _arms(theirs).items() if _arms(mine).get(name) != does]
-    found = {"seeds": seeds, "arms": arms}
-    return [f"{what} there, not here: {', '.join(map(str, lost))}" for what, lost in found.items() if lost]
-
-
-def _arms(description: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {arm.name: arm.overrides for arm in DESIGNS[description["design"]].arms(description)}
-
-
-def _claim(study: Study, planned: dict[str, Any], folder: Path) -> None:
-    """Makes the folder the study's.
-
-    Raises:
-        CellabError: it cannot be written.
-    """
-    try:
-        description = OmegaConf.create(_description(study))
-        replace(folder / STUDY, lambda path: OmegaConf.save(description, path))
-        replace(folder / "plan.json", lambda path: path.write_text(json.dumps(planned, indent=2)))
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
-
-
-def _identity(description: dict[Any, Any]) -> dict[str, Any]:
-    kept = {str(key): value for key, value in description.items() if key not in _MAY_CHANGE}
-    config = {key: value for key, value in kept.get("config", {}).items() if key not in _MAY_CHANGE_IN_CONFIG}
-    return {**kept, "config": {**config, "data": {**config.get("data", {}), "path": None}}}
-
-
-def _differences(theirs: Any, mine: Any, where: str = "") -> list[str]:
-    if isinstance(theirs, dict) and isinstance(mine, dict):
-        keys = dict.fromkeys([*theirs, *mine])
-        return [d for k in keys for d in _differences(theirs.get(k), mine.get(k), f"{where}.{k}".lstrip("."))]
-    return [] if theirs == mine else [f"{where.removeprefix('config.')}: {theirs} there, {mine} here"]

@@ -55,7 +55,7 @@ def test_colours_do_not_hang_on_the_ranks(fabricate, tmp_path):
     arms, last = ("gan_loss=ns_gp", "gan_loss=wgan", "gan_loss=ns"), ("gan_loss=wgan", "gan_loss=ns")
     gone = {arm: frozenset({(arm, seed) for seed in (0, 1, 2)}) for arm in last}
     studies = [read_study(fabricate(tmp_path / arm, arms=arms, diverged=gone[arm])) for arm in last]
-    assert [study.arms[-1]["arm"] for study in studies] == list(last)
+    assert [study.arms[-1].arm for study in studies] == list(last)
     assert arm_colours(studies[0]) == arm_colours(studies[1])
 
 

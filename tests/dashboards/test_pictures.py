@@ -68,7 +68,7 @@ def test_panels_show_what_was_stored(fabricate):
     study = read_study(fabricate(seeds=(0,), frame_size=(64, 80)))
     found = overlays(study)
     frame = found["views"][0]["frames"][0]
-    with h5py.File(study.folder / "images.h5") as file:
+    with h5py.File(study.folder.images) as file:
         group = file[f"overlays/gan_loss%3Dns_gp/0/2/test/{frame['frame']}"]
         stored = {name: group[name][:] for name in ("given", "probability", "truth")}
     panels = {name: np.array(decoded(found["images"][frame[name]])) for name in ("given", "output", "truth")}
@@ -96,7 +96,7 @@ def test_a_large_study_keeps_a_reasonable_file(fabricate):
     arms = tuple(f"unet.width={i}" for i in range(12))
     study = read_study(fabricate(arms=arms, seeds=(0, 1, 2), frames=3, gan=False, frame_size=(8, 8)))
     found = overlays(study)
-    assert found["menus"]["arm"] == [arm["arm"] for arm in study.arms]
+    assert found["menus"]["arm"] == [arm.arm for arm in study.arms]
     assert found["menus"]["seed"] == ["0"]
     assert "first seed" in found["left_out"]
 

@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 
+from cellab.evaluation.names import METRIC_NAMES
 from cellab_dashboards import tables
 from cellab_dashboards.report import significance
 from cellab_dashboards.study_files import read_study
@@ -24,7 +25,7 @@ def chosen(study, **where):
 def test_by_generation(study):
     rows = tables.by_generation(study)
     assert len(rows) == 2 * 3
-    wanted = [("test", metric) for metric in tables.METRICS] + [("train", "hidden_recall")]
+    wanted = [("test", metric) for metric in METRIC_NAMES] + [("train", "hidden_recall")]
     for row in rows:
         where = {"arm": row["arm"], "generation": row["generation"]}
         found = [chosen(study, split=split, metric=metric, **where) for split, metric in wanted]
@@ -86,7 +87,7 @@ def test_a_generation_without_counters_keeps_a_row(fabricate):
     path = folder / "pseudo_labels.parquet"
     pl.read_parquet(path).filter(pl.col("generation") != 2).write_parquet(path)
     rows = [row for row in tables.pseudo_labels(read_study(folder)) if row["generation"] == 2]
-    assert [(row["arm"], row["source"]) for row in rows] == [(arm["arm"], None) for arm in read_study(folder).arms]
+    assert [(row["arm"], row["source"]) for row in rows] == [(arm.arm, None) for arm in read_study(folder).arms]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from cellab.results import write_results
 from cellab.stage import Outcome
 from cellab.store import Store
 from cellab.study import plan
+from cellab.study_files.folder import StudyFolder
 
 
 def content(store: Store) -> dict[str, str]:
@@ -139,19 +140,16 @@ def test_a_member_that_diverges_ends_its_trial_and_no_other(study, tmp_path, ray
     store = Store(str(tmp_path / "store"))
     endings = on_ray.run_study(made, store, tmp_path / "logs")
     assert [ending.status for ending in endings.values()] == ["completed", "diverged"], endings
-    results = write_results(made, store, endings, tmp_path)
-    import json
-
-    arms = {arm["arm"]: arm for arm in json.loads((tmp_path / "arms.json").read_text())["arms"]}
+    arms = {arm.arm: arm for arm in write_results(made, store, endings, StudyFolder(tmp_path)).arms}
     diverged = arms["training.optimiser.lr=1e+30"]
-    assert diverged["rank"] is None
-    assert (diverged["completed"], diverged["diverged"]) == (0, 1)
-    trial = diverged["trials"][0]
-    assert trial["status"] == "diverged"
-    assert trial["stage"] == "gen 0 member 0"
-    assert 1 <= trial["step"] <= 5
-    assert arms["training.optimiser.lr=0.001"]["rank"] == 1
-    assert set(results["arm"]) == {"training.optimiser.lr=0.001"}
+    assert diverged.rank is None
+    assert (diverged.completed, diverged.diverged) == (0, 1)
+    trial = diverged.trials[0]
+    assert trial.status == "diverged"
+    assert trial.stage == "gen 0 member 0"
+    assert 1 <= trial.step <= 5
+    assert arms["training.optimiser.lr=0.001"].rank == 1
+    assert set(pl.read_parquet(tmp_path / "results.parquet")["arm"]) == {"training.optimiser.lr=0.001"}
 
 
 def test_a_gan_that_diverges(study, tmp_path):
@@ -199,9 +197,9 @@ def test_what_ends_last_is_shown_too(study, tmp_path, ray_cluster):
 def test_results_have_every_metric_of_every_generation(study, tmp_path):
     made = study("gan_loss", ["ns", "wgan"], seeds=(0, 1))
     store = run_inline(made, tmp_path / "store")
-    results = write_results(made, store, {}, tmp_path)
+    write_results(made, store, {}, StudyFolder(tmp_path))
+    results = pl.read_parquet(tmp_path / "results.parquet")
     assert results.columns == ["arm", "seed", "generation", "split", "reference", "average", "metric", "value"]
-    assert results.equals(pl.read_parquet(tmp_path / "results.parquet"))
     assert set(results["arm"]) == {"gan_loss=ns", "gan_loss=wgan"}
     assert set(results["generation"]) == {0, 1}
     assert set(results["split"]) == {"train", "validation", "test"}
@@ -237,7 +235,7 @@ def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(s
     """A gate that never accepts leaves the given masks; the counters say so."""
     made = study("acceptance.inertia", [0.999999], "acceptance=running_mean", "pseudo_labels.max_tries=16")
     store = run_inline(made, tmp_path / "store")
-    write_results(made, store, {}, tmp_path)
+    write_results(made, store, {}, StudyFolder(tmp_path))
     counters = pl.read_parquet(tmp_path / "pseudo_labels.parquet")
     assert set(counters["accepted"]) == {0}
     assert set(counters["gave_up"]) == {1}

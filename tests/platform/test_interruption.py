@@ -17,6 +17,8 @@ from cellab.executors.stopping import Stopped
 from cellab.results import write_results
 from cellab.stopping import SIGNALS
 from cellab.store import Store
+from cellab.study_files.claim import alone
+from cellab.study_files.folder import StudyFolder
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_the_stage_that_ran_is_stopped_and_those_after_it_had_not_begun(study, t
         (stage.label, "stopped" if n == 3 else "finished") for n, stage in enumerate(begun)
     ]
     assert monitor.snapshot().running == ()
-    write_results(made, store, stopped.value.endings, tmp_path)
+    ranking = write_results(made, store, stopped.value.endings, StudyFolder(tmp_path))
     trials = trials_of(tmp_path)
     assert [trial["status"] for trial in trials.values()] == ["completed", "stopped", "stopped", "stopped"]
     assert trials["unet.width=4", 1]["stage"] == "gen 0 evaluation"
@@ -74,8 +76,7 @@ def test_the_stage_that_ran_is_stopped_and_those_after_it_had_not_begun(study, t
         **{"seed": 0, "status": "stopped", "stage": None, "step": None},
         "message": "it had not begun",
     }
-    ranking = json.loads((tmp_path / "arms.json").read_text())
-    assert [(arm["completed"], arm["failed"], arm["stopped"]) for arm in ranking["arms"]] == [(1, 0, 1), (0, 0, 2)]
+    assert [(arm.completed, arm.failed, arm.stopped) for arm in ranking.arms] == [(1, 0, 1), (0, 0, 2)]
     console = Console(width=140)
     with console.capture() as captured:
         console.print(ranking_table(ranking, 140))
@@ -109,7 +110,7 @@ def test_what_had_failed_or_diverged_before_stays_so(study, tmp_path, monkeypatc
     with pytest.raises(Stopped) as stopped:
         inline.run_study(made, store, monitor)
     assert [ended.how for ended in monitor.snapshot().ended] == ["diverged", "failed", "stopped"]
-    write_results(made, store, stopped.value.endings, tmp_path)
+    write_results(made, store, stopped.value.endings, StudyFolder(tmp_path))
     trials = list(trials_of(tmp_path).values())
     assert sorted(trial["status"] for trial in trials) == ["diverged", "failed", "stopped"]
     (failed,) = [trial for trial in trials if trial["status"] == "failed"]
@@ -132,12 +133,13 @@ def test_each_signal_stops_a_study_which_writes_what_it_has(
     def writing(*arguments):
         os.kill(os.getpid(), signal.SIGINT)  # a second one must not spoil what is written
         wrote.append(write_results(*arguments))
+        return wrote[-1]
 
     monkeypatch.setattr(run, "write_results", writing)
     before = [signal.getsignal(each) for each in SIGNALS]
     folder = tmp_path / "small"
-    with pytest.raises(KeyboardInterrupt), run.alone(folder):
-        run.run_study(made, Store(str(tmp_path / "store")), folder, None, console)
+    with pytest.raises(KeyboardInterrupt), alone(StudyFolder(folder)):
+        run.run_study(made, Store(str(tmp_path / "store")), StudyFolder(folder), None, console)
     assert wrote
     assert [signal.getsignal(each) for each in SIGNALS] == before
     told = capsys.readouterr().err
@@ -146,6 +148,8 @@ def test_each_signal_stops_a_study_which_writes_what_it_has(
     assert "failed" not in told
     assert "0 failed, 2 stopped" in (folder / "report.html").read_text(encoding="utf-8")
     assert {trial["status"] for trial in trials_of(folder).values()} == {"stopped"}
+    counted = json.loads((folder / "provenance.json").read_text())["stages"]
+    assert {how: number for how, number in counted.items() if number} == {"finished": 1, "stopped": 1}
 
 
 def test_signals_that_come_when_all_is_done_or_that_are_ignored_stop_nothing(
@@ -158,11 +162,12 @@ def test_signals_that_come_when_all_is_done_or_that_are_ignored_stop_nothing(
     monkeypatch.setattr(run, "write_reports", lambda _: os.kill(os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with run.alone(tmp_path / "small"):
-            ranking = run.run_study(made, Store(str(tmp_path / "store")), tmp_path / "small", None, console)
+        folder = StudyFolder(tmp_path / "small")
+        with alone(folder):
+            ran = run.run_study(made, Store(str(tmp_path / "store")), folder, None, console)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert ranking["arms"][0]["completed"] == 1
+    assert ran.ranking.arms[0].completed == 1
 
 
 def test_a_ctrl_c_that_a_callback_swallows_is_not_lost(study, tmp_path, monkeypatch, capsys):

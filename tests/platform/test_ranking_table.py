@@ -4,21 +4,26 @@ import pytest
 from rich.console import Console
 
 from cellab.cli.tables import ranking_table
+from cellab.study_files.records import ArmSummary, Ranking, Score, TrialSummary
 
-METRICS = {name: {"mean": 0.12345, "sd": 0.00678, "n": 2} for name in ("dice", "jaccard", "precision", "recall")}
+METRICS = {name: Score(0.12345, 0.00678, 2) for name in ("dice", "jaccard", "precision", "recall")}
+DONE = TrialSummary(0, "completed"), TrialSummary(1, "completed")
 
 
 def shown(width, generations=(2, 2), names=("gan_loss=ns_gp", "gan_loss=wgan")):
     arms = [
-        {"arm": name, "rank": rank, "baseline": rank == 1, "generation": generation, "planned": 2, "completed": 2}
-        | {"diverged": 0, "failed": 0, "validation": METRICS, "test": METRICS | {"hidden_recall": METRICS["recall"]}}
-        | {"trials": [{"status": "completed"}]}
+        ArmSummary(
+            *(rank, name, rank == 1, (), generation, 2, 2, 0, 0, 0),
+            validation=METRICS,
+            test=METRICS | {"hidden_recall": METRICS["recall"]},
+            trials=DONE,
+        )
         for rank, (name, generation) in enumerate(zip(names, generations, strict=True), start=1)
     ]
-    ranking = {"question": "Which?", "rank_by": "dice", "rank_reference": "truth", "arms": arms}
+    ranking = Ranking("small", "Which?", "dice", "validation", "truth", "micro", max(generations), tuple(arms))
     console = Console(width=width)
     with console.capture() as captured:
-        console.print(ranking_table(ranking | {"generation": max(generations)}, width))
+        console.print(ranking_table(ranking, width))
     return captured.get()
 
 

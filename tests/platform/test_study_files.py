@@ -1,4 +1,4 @@
-"""Files of studies: one command a folder, full disks, odd names. One message, and no half-written file."""
+"""Writing files of studies: one command a folder, full disks, odd names. One message, and no half-written file."""
 
 import errno
 import io
@@ -21,6 +21,8 @@ from cellab.errors import CellabError, StoreError
 from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study
+from cellab.study_files.claim import alone
+from cellab.study_files.folder import StudyFolder
 
 
 def half(path: Path, content: bytes) -> int:
@@ -36,10 +38,10 @@ def names(folder: Path) -> set[str]:
 
 def test_one_command_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "gan_loss"
-    with run.alone(folder):
+    with alone(StudyFolder(folder)):
         with (
             pytest.raises(CellabError, match=r"another command runs a study in .*gan_loss: wait .* --name"),
-            run.alone(folder),
+            alone(StudyFolder(folder)),
         ):
             pytest.fail("it runs twice")
         assert folder.is_dir()
@@ -47,19 +49,19 @@ def test_one_command_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_results_stays_and_a_killed_runs_lock_does_not(tmp_path: Path) -> None:
-    (tmp_path / "study" / run.RUNNING).parent.mkdir()
-    (tmp_path / "study" / run.RUNNING).write_text("killed")
-    with run.alone(tmp_path / "study"):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / ".running").write_text("killed")
+    with alone(StudyFolder(tmp_path / "study")):
         (tmp_path / "study" / "plan.json").touch()
     assert names(tmp_path) == {"study", "study/plan.json"}
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     code = "import os, sys, pathlib; from cellab.locking import Claim; Claim(pathlib.Path(sys.argv[1])); os._exit(9)"
-    path = tmp_path / run.RUNNING
+    path = StudyFolder(tmp_path).running
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == 9
     assert path.exists()
-    with run.alone(tmp_path):
+    with alone(StudyFolder(tmp_path)):
         assert path.exists()
 
 
@@ -68,7 +70,7 @@ def test_a_folder_that_cannot_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(CellabError, match=r"the study's folder .* cannot be written: .*--runs"),
-        run.alone(tmp_path / name),
+        alone(StudyFolder(tmp_path / name)),
     ):
         pytest.fail("there is no such folder")
     assert names(tmp_path) == {"file"}
@@ -91,13 +93,16 @@ def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, mo
     made, store = study("unet.width", [4], "executor=inline"), Store(str(tmp_path / "store"))
     folder = tmp_path / "runs" / "small"
     monkeypatch.setattr(run, "_inline", lambda *_: {})
-    with run.alone(folder):
-        run.run_study(made, store, folder, None, Console(file=io.StringIO()))
+    with alone(StudyFolder(folder)):
+        run.run_study(made, store, StudyFolder(folder), None, Console(file=io.StringIO()))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert pl.read_parquet(folder / "results.parquet").is_empty()
     monkeypatch.setattr(Path, "write_bytes", half)
-    with run.alone(folder), pytest.raises(CellabError, match=r"results in .* could not be written: No space left"):
-        run.run_study(made, store, folder, None, Console(file=io.StringIO()))
+    with (
+        alone(StudyFolder(folder)),
+        pytest.raises(CellabError, match=r"results in .* could not be written: No space left"),
+    ):
+        run.run_study(made, store, StudyFolder(folder), None, Console(file=io.StringIO()))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

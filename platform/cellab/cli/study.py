@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -22,6 +22,7 @@ from cellab.stage import canonical_json
 from cellab.store import Store
 from cellab.study import Study, build_study
 from cellab.study import plan as plan_study
+from cellab.study_files.records import Ranking
 
 Overrides = Annotated[
     list[str] | None,
@@ -136,9 +137,10 @@ def report(
     Example: cellab report runs/gan_loss
     """
     from cellab.reports import write_reports
+    from cellab.study_files.folder import DESCRIPTION, StudyFolder
 
-    if not (folder / "study.yaml").is_file():
-        beside = [path.parent.name for path in folder.parent.glob("*/study.yaml")]
+    if not StudyFolder(folder).description.is_file():
+        beside = [path.parent.name for path in folder.parent.glob(f"*/{DESCRIPTION}")]
         raise CellabError(f"{folder} holds no study{did_you_mean(folder.name, beside)}")
     for path in write_reports(folder):
         _tell_report(path)
@@ -178,20 +180,21 @@ def _existing_store(runs: Path, url: str | None) -> Store | None:
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import alone, check_folder, check_names, run_study
+    from cellab.run import check_names, run_study
+    from cellab.study_files.claim import alone, check_folder
+    from cellab.study_files.folder import StudyFolder
 
-    folder = runs / study.name
+    folder = StudyFolder(runs / study.name)
     with alone(folder):
         check_names(study)
         check_folder(study, folder)  # before a store is made
-        ranking = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
+        ran = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
     terminal = console.results()
-    terminal.print(ranking_table(ranking, terminal.width))
-    _tell_report(folder / "report.html")
-    _raise_if_nothing_completed(ranking)
+    terminal.print(ranking_table(ran.ranking, terminal.width))
+    _tell_report(folder.report)
+    _raise_if_nothing_completed(ran.ranking)
 
 
-def _raise_if_nothing_completed(ranking: dict[str, Any]) -> None:
-    trials = [trial for arm in ranking["arms"] for trial in arm["trials"]]
-    if all(trial["status"] == "failed" for trial in trials):
-        raise CellabError(f"every trial failed; the first: {trials[0]['message']}")
+def _raise_if_nothing_completed(ranking: Ranking) -> None:
+    if all(trial.status == "failed" for trial in ranking.trials):
+        raise CellabError(f"every trial failed; the first: {ranking.trials[0].message}")

@@ -1,14 +1,15 @@
 """The plan and the ranking as tables for the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
 from cellab.cli.layout import Column, fits, laid_out
-from cellab.evaluation.names import METRIC_NAMES
+from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
 from cellab.study import Study
+from cellab.study_files.records import STATUSES, ArmSummary, Ranking, Score
 
 WIDE = 140  # columns
 NARROW = 90
@@ -36,71 +37,72 @@ def plan_table(planned: dict[str, Any], study: Study, width: int) -> Group:
     return Group(head, arms, Text(), stages, Text(saving))
 
 
-def ranking_table(ranking: dict[str, Any], width: int) -> Group:
+def ranking_table(ranking: Ranking, width: int) -> Group:
     """The arms by rank: validation ranks, test is shown; of what does not fit into a narrow table, some is left out."""
     spread, metrics = width >= WIDE, [name for name in METRIC_NAMES if width >= NARROW or name != "jaccard"]
     columns, rows = _scores(ranking, metrics, spread=spread)
     if not fits(columns, rows, width):  # then it is a list, which has room for everything
         spread = True
         columns, rows = _scores(ranking, METRIC_NAMES, spread=True)
-    several = len(ranking["arms"]) > 1
-    against = "the truth" if ranking["rank_reference"] == "truth" else "the given masks"
-    which = "Each arm's last generation" if _differ(ranking) else f"Generation {ranking['generation']}"
+    several = len(ranking.arms) > 1
+    against = "the truth" if ranking.rank_reference == "truth" else "the given masks"
+    which = "Each arm's last generation" if _differ(ranking) else f"Generation {ranking.generation}"
     head = Text.assemble(
-        (f"\n{ranking['question']}\n", "italic"),
+        (f"\n{ranking.question}\n", "italic"),
         f"{which} against {against}, micro-averaged, mean{' ± SD' if spread else ''} over "
-        f"seeds; ranked by validation {ranking['rank_by']}."
+        f"seeds; ranked by validation {ranking.rank_by}."
         + (" Hidden recall: of hidden objects in training frames.\n" if _hidden(ranking) else "\n"),
     )
     note = [Text("* baseline", style="dim")] if several else []
     return Group(head, laid_out(columns, rows, width), *note, *_troubles(ranking))
 
 
-def _differ(ranking: dict[str, Any]) -> bool:
+def _differ(ranking: Ranking) -> bool:
     """Whether some arms end in other generations than others."""
-    return len({arm["generation"] for arm in ranking["arms"]}) > 1
+    return len({arm.generation for arm in ranking.arms}) > 1
 
 
-def _hidden(ranking: dict[str, Any]) -> bool:
-    return any("hidden_recall" in arm["test"] for arm in ranking["arms"])
+def _hidden(ranking: Ranking) -> bool:
+    return any(HIDDEN_RECALL in arm.test for arm in ranking.arms)
 
 
-def _scores(ranking: dict[str, Any], metrics: Sequence[str], *, spread: bool) -> tuple[list[Column], list[list[str]]]:
+def _scores(ranking: Ranking, metrics: Sequence[str], *, spread: bool) -> tuple[list[Column], list[list[str]]]:
     """The ranking's columns, and a row for each arm."""
-    differ, hidden, several = _differ(ranking), _hidden(ranking), len(ranking["arms"]) > 1
+    differ, hidden, several = _differ(ranking), _hidden(ranking), len(ranking.arms) > 1
     columns = [Column("rank"), Column("arm", words=True), Column("trials")]
     columns += [Column("gener-\nation")] if differ else []
-    columns += [Column(f"validation\n{ranking['rank_by']}"), *(Column(f"test\n{metric}") for metric in metrics)]
+    columns += [Column(f"validation\n{ranking.rank_by}"), *(Column(f"test\n{metric}") for metric in metrics)]
     columns += [Column("hidden\nrecall")] if hidden else []
     rows = []
-    for arm in ranking["arms"]:
-        name = arm["arm"] + (" *" if arm["baseline"] and several else "")
-        cells = ["–" if arm["rank"] is None else str(arm["rank"]), name, _trials(arm)]
-        cells += [str(arm["generation"])] if differ else []
-        cells.append(_summary(arm["validation"], ranking["rank_by"], spread))
-        cells += [_summary(arm["test"], metric, spread) for metric in metrics]
-        rows.append(cells + ([_summary(arm["test"], "hidden_recall", spread)] if hidden else []))
+    for arm in ranking.arms:
+        name = arm.arm + (" *" if arm.baseline and several else "")
+        cells = ["–" if arm.rank is None else str(arm.rank), name, _trials(arm)]
+        cells += [str(arm.generation)] if differ else []
+        cells.append(_summary(arm.validation, ranking.rank_by, spread))
+        cells += [_summary(arm.test, metric, spread) for metric in metrics]
+        rows.append(cells + ([_summary(arm.test, HIDDEN_RECALL, spread)] if hidden else []))
     return columns, rows
 
 
-def _summary(summaries: dict[str, Any], metric: str, with_spread: bool) -> str:
-    if metric not in summaries:
+def _summary(scores: Mapping[str, Score], metric: str, with_spread: bool) -> str:
+    if metric not in scores:
         return "–"
-    spread = summaries[metric]["sd"] if with_spread else None
-    return f"{summaries[metric]['mean']:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
+    spread = scores[metric].sd if with_spread else None
+    return f"{scores[metric].mean:.3f}" + ("" if spread is None else f" ± {spread:.3f}")
 
 
-def _trials(arm: dict[str, Any]) -> str:
-    troubles = [f"{arm[status]} {status}" for status in ("diverged", "failed", "stopped") if arm.get(status)]
-    return f"{arm['completed']}/{arm['planned']}" + (f" ({', '.join(troubles)})" if troubles else "")
+def _trials(arm: ArmSummary) -> str:
+    counts = {status: arm.count(status) for status in STATUSES if status != "completed"}
+    troubles = [f"{count} {status}" for status, count in counts.items() if count]
+    return f"{arm.completed}/{arm.planned}" + (f" ({', '.join(troubles)})" if troubles else "")
 
 
-def _troubles(ranking: dict[str, Any]) -> list[Text]:
+def _troubles(ranking: Ranking) -> list[Text]:
     lines = []
-    for arm in ranking["arms"]:
-        for trial in arm["trials"]:
-            if trial["status"] != "completed":
-                where = f" in {trial['stage']}" if trial["stage"] else ""
-                text = f"{arm['arm']} seed={trial['seed']} {trial['status']}{where}: {trial['message']}"
+    for arm in ranking.arms:
+        for trial in arm.trials:
+            if trial.status != "completed":
+                where = f" in {trial.stage}" if trial.stage else ""
+                text = f"{arm.arm} seed={trial.seed} {trial.status}{where}: {trial.message}"
                 lines.append(Text(text, style="yellow"))
     return [Text(), *lines] if lines else []

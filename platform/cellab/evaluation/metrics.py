@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cellab.evaluation.names import METRIC_NAMES
+
 Mask = NDArray[np.bool_]
 Average = Literal["micro", "macro"]
 
@@ -62,12 +64,7 @@ def recall(counts: Counts) -> float:
     return _ratio(counts.tp, counts.tp + counts.fn, counts)
 
 
-METRICS: dict[str, Callable[[Counts], float]] = {
-    "dice": dice,
-    "jaccard": jaccard,
-    "precision": precision,
-    "recall": recall,
-}
+METRICS: dict[str, Callable[[Counts], float]] = dict(zip(METRIC_NAMES, (dice, jaccard, precision, recall), strict=True))
 
 
 def average(metric: Callable[[Counts], float], per_frame: Sequence[Counts], how: Average) -> float:

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from cellab.errors import CellabError
 from cellab.lineage import Lineage
 from cellab.stage import Outcome
-
-Status = Literal["completed", "diverged", "failed", "stopped"]
+from cellab.study_files.records import Status
 
 
 class Runner(Protocol):

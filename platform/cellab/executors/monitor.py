@@ -4,11 +4,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from cellab.stage import Stage
 
 How = Literal["finished", "reused", "diverged", "failed", "stopped", "skipped"]
+HOWS: tuple[How, ...] = get_args(How)
 
 
 @dataclass

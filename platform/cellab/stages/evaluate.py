@@ -12,6 +12,7 @@ from cellab import hdf5
 from cellab.components import instantiate
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
+from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
 from cellab.evaluation.tiling import predict
 from cellab.requests import Evaluate
 from cellab.settings import Evaluation
@@ -19,7 +20,6 @@ from cellab.stage import Workplace
 from cellab.training.networks import UNET, load_network, to_channels_last
 
 OVERLAYS = "overlays.h5"
-SPLITS = ("train", "validation", "test")
 
 
 @torch.no_grad()
@@ -107,7 +107,7 @@ class _Tally:
                     yield {"reference": reference, "average": how, "metric": name, "value": value}
             if self.hidden:
                 value = average(recall, self.hidden, how)
-                yield {"reference": "truth", "average": how, "metric": "hidden_recall", "value": value}
+                yield {"reference": "truth", "average": how, "metric": HIDDEN_RECALL, "value": value}
 
 
 def _save_overlay(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cellab.settings import PseudoLabels
 from cellab.training.crops import Crops
+from cellab.training.names import ACCEPTED, AS_EMPTY, BY_ENTROPY, BY_PROMINENCE, COUNTERS
 
 Member = Callable[[Tensor], Tensor]
 
@@ -157,9 +158,7 @@ class PseudoLabelSource:
         self.device = device
         self.buffer = ReplayBuffer(settings.capacity)
         self.waiting = ReplayBuffer(settings.batch_size)  # accepted in the last labelled batch, not yet asked for
-        self.counters = dict.fromkeys(
-            ("tried", "rejected_by_prominence", "rejected_by_entropy", "rejected_as_empty", "accepted"), 0
-        ) | {"refreshes": 0, "gave_up": 0}
+        self.counters = dict.fromkeys(COUNTERS, 0)
         self.overlap = {f"{fate}_{part}": 0 for fate in ("accepted", "rejected") for part in ("hit", "either")}
         self.thresholds: list[float] = []
 
@@ -221,10 +220,10 @@ class PseudoLabelSource:
 
     def _count(self, crops: Crops, passed: Tensor, keep: Tensor) -> None:
         self.counters["tried"] += crops.tried
-        self.counters["rejected_by_prominence"] += crops.rejected
-        self.counters["rejected_by_entropy"] += int((~passed).sum())
-        self.counters["rejected_as_empty"] += int((passed & ~keep).sum())
-        self.counters["accepted"] += int(keep.sum())
+        self.counters[BY_PROMINENCE] += crops.rejected
+        self.counters[BY_ENTROPY] += int((~passed).sum())
+        self.counters[AS_EMPTY] += int((passed & ~keep).sum())
+        self.counters[ACCEPTED] += int(keep.sum())
         self.thresholds.append(self.acceptance.threshold)
 
     def _compare(self, pseudo: Tensor, truth: Tensor, keep: Tensor) -> None:

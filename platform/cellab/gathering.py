@@ -1,0 +1,97 @@
+"""Gathers a study's results from the store: rows of scores and counters, what became of each trial, and pictures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from cellab import hdf5
+from cellab.executors.driver import Ending, describe
+from cellab.executors.stopping import Endings
+from cellab.stage import Outcome, Stage
+from cellab.store import Store
+from cellab.study import Study, Trial
+from cellab.study_files.folder import REAL_IMAGES, generated_images, overlays
+from cellab.study_files.records import TrialSummary
+
+
+class Gathered:
+    """The stored outcomes of a study's stages.
+
+    Args:
+        study: what was run.
+        store: where its stages' results are.
+    """
+
+    def __init__(self, study: Study, store: Store) -> None:
+        self.study = study
+        self.store = store
+        self.stages: dict[str, Stage] = study.stages
+        self.outcomes: dict[str, Outcome] = {key: store.outcome(key) for key in store.stored(list(self.stages))}
+        self.trials: dict[tuple[str, int], Trial] = {(t.arm.name, t.seed): t for t in study.trials}
+
+    def result_rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of every generation that was evaluated."""
+        for (arm, seed), trial in self.trials.items():
+            for number, generation in enumerate(trial.lineage.generations):
+                outcome = self.outcomes.get(generation.evaluation)
+                for row in outcome.metrics["rows"] if outcome else ():
+                    yield {"arm": arm, "seed": seed, "generation": number, **row}
+
+    def counter_rows(self) -> Iterator[dict[str, Any]]:
+        """The counters of every member that was trained on pseudo-labels."""
+        for (arm, seed), trial in self.trials.items():
+            for number, generation in enumerate(trial.lineage.generations):
+                for member, key in enumerate(generation.members):
+                    outcome = self.outcomes.get(key)
+                    sources = outcome.metrics.get("pseudo_labels", {}) if outcome else {}
+                    where = {"arm": arm, "seed": seed, "generation": number, "member": member}
+                    for source, counters in sources.items():
+                        yield {**where, "source": source, **counters}
+
+    def summaries(self, endings: Endings) -> dict[tuple[str, int], TrialSummary]:
+        """What became of each trial, by (arm, seed).
+
+        Args:
+            endings: how trials ended, as far as that is known; one without counts as stopped.
+        """
+        return {key: self._summary(key, endings) for key in self.trials}
+
+    def _summary(self, key: tuple[str, int], endings: Endings) -> TrialSummary:
+        """What became of one trial; a divergence with its stage and step."""
+        _, seed = key
+        for stage in self.trials[key].lineage.stages:
+            outcome = self.outcomes.get(stage.key)
+            if outcome and outcome.diverged:
+                step, message = outcome.diverged["step"], describe(outcome.diverged)
+                return TrialSummary(seed, "diverged", stage.part, step, message)
+        last = self.trials[key].lineage.generations[-1].evaluation
+        if last in self.outcomes:
+            return TrialSummary(seed, "completed")
+        ending = endings.get(key, Ending("stopped", "it was stopped before its end"))
+        return TrialSummary(seed, ending.status, ending.stage, message=ending.message)
+
+    def write_images(self, path: Path) -> None:
+        """Copies generated images and overlays."""
+        with hdf5.new_file(path) as file:
+            for (arm, seed), trial in self.trials.items():
+                self._copy_samples(file, f"{generated_images(arm)}/{seed}", trial)
+                for number, generation in enumerate(trial.lineage.generations):
+                    if generation.evaluation in self.outcomes:
+                        stored = self.store.fetch(generation.evaluation) / "overlays.h5"
+                        _copy(stored, "/", file, f"{overlays(arm)}/{seed}/{number}")
+
+    def _copy_samples(self, file: h5py.File, where: str, trial: Trial) -> None:
+        key = trial.lineage.gan
+        if key is None or key not in self.outcomes or self.outcomes[key].diverged:
+            return
+        samples = self.store.fetch(key) / "samples.h5"
+        _copy(samples, "generated", file, where)
+        if REAL_IMAGES not in file:
+            _copy(samples, "real", file, REAL_IMAGES)
+
+
+def _copy(path: Path, name: str, to: h5py.File, where: str) -> None:
+    with h5py.File(path) as source:
+        source.copy(source[name], to, name=where)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from cellab.components import instantiate
+from cellab.building import instantiate
 from cellab.data.dataset import Dataset
 from cellab.settings import PseudoLabels, Training
 from cellab.stage import Workplace

@@ -8,8 +8,10 @@ LARGEST = 10**9  # whole number: larger ones overflow somewhere
 def at_least(name: str, value: int, minimum: int, maximum: int = LARGEST) -> int:
     """The value, if it is a whole number of at least `minimum` and at most `maximum`; ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-        most = f" and at most {maximum}" if isinstance(value, int) and value > maximum else ""
-        raise ValueError(f"{name}: {value!r} is not allowed; it must be a whole number of at least {minimum}{most}.")
+        raise ValueError(
+            f"{name}: {value!r} is not allowed; it must be a whole number of at least {minimum}"
+            f"{f' and at most {maximum}' if isinstance(value, int) and value > maximum else ''}."
+        )
     return value
 
 
@@ -17,8 +19,10 @@ def between(name: str, value: float, low: float, high: float, *, open_high: bool
     """The value, if it lies in [low, high] ([low, high) where `open_high`); ValueError otherwise."""
     inside = _is_number(value) and low <= value <= high and not (open_high and value == high)
     if not inside:
-        interval = f"[{low:g}, {high:g}{')' if open_high or high == float('inf') else ']'}"
-        raise ValueError(f"{name}: {value!r} is not allowed; it must lie in {interval}.")
+        raise ValueError(
+            f"{name}: {value!r} is not allowed; it must lie in "
+            f"[{low:g}, {high:g}{')' if open_high or high == float('inf') else ']'}."
+        )
     return value
 
 
@@ -40,8 +44,9 @@ def interval(name: str, values: Sequence[float], low: float, high: float) -> tup
     """The pair of values, if `low <= first <= second <= high`; ValueError otherwise."""
     pair = numbers(name, values)
     if len(pair) != 2 or not low <= pair[0] <= pair[1] <= high:
-        limits = f"{low:g} <= low <= high <= {high:g}"
-        raise ValueError(f"{name}: {pair!r} is not allowed; it must be [low, high] with {limits}.")
+        raise ValueError(
+            f"{name}: {pair!r} is not allowed; it must be [low, high] with {low:g} <= low <= high <= {high:g}."
+        )
     return pair[0], pair[1]
 
 

@@ -1,4 +1,4 @@
-"""The catalogue of components: every kind/name that an installed package offers, and a door to build them.
+"""The catalogue of components: every kind/name that an installed package offers, and a door to build and check them.
 
 A package offers components through the entry-point group `cellab.components`, whose value is the name of a package
 with a folder `config/<kind>/<name>.yaml` in it; each YAML names a class by `_target_` and gives its defaults.
@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from cellab import building
 from cellab.documentation import Documentation
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
@@ -29,8 +30,6 @@ from cellab.values import shown
 GROUP = "cellab.components"
 # parses a hundred files in the time that OmegaConf's own loader takes for two
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# what a class raises that cannot do with its arguments; numbers that overflow are among them
-BUILD_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -201,23 +200,20 @@ def build(kind: str, name: str, **arguments: Any) -> Any:
 
 
 def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
-    """Builds what a resolved configuration names by `_target_`, nested configurations first.
+    """Builds what a resolved configuration names by `_target_`, once its arguments are found to fit.
 
     Raises:
         ConfigError: arguments that do not fit its signature, or that it rejects.
     """
-    import hydra.utils
-
     fitted, mistakes = fit(config, where, given=tuple(arguments))
     if mistakes:
         raise ConfigError(list(map(str, mistakes)))
     try:
-        return hydra.utils.instantiate(fitted, **arguments, _convert_="all")
-    except Exception as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, BUILD_ERRORS):
-            raise ConfigError([rejection(fitted, where, cause, str(error))]) from error
-        raise
+        return building.instantiate(fitted, where, **arguments)
+    except ConfigError as error:
+        hydras = error.__cause__
+        assert hydras is not None
+        raise ConfigError([rejection(fitted, where, hydras.__cause__ or hydras, str(hydras))]) from hydras
 
 
 _NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")

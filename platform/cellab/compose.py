@@ -18,7 +18,8 @@ from cellab.errors import ConfigError
 from cellab.keys import annotation_in
 from cellab.names import did_you_mean
 from cellab.overrides import Override, last_of_each_key, parse, unknown_key
-from cellab.settings import Component, TrialConfig, check_sections
+from cellab.sections import check_sections
+from cellab.settings import Component, TrialConfig
 from cellab.signatures import annotations, fit
 from cellab.targets import resolve
 from cellab.values import Mistake, is_text, shown

@@ -1,10 +1,16 @@
 """Fingerprints of code: what a stage's result depends on besides its request.
 
 A fingerprint covers the modules named, every module of the same packages that they import (directly or not), and the
-versions of the numerical libraries. Comments and formatting do not count. Nothing is imported to compute it.
+versions of the numerical libraries. What is written for people does not count: comments, formatting, docstrings, the
+texts of a `raise` and of whatever is called `...Error`, and the modules in `PROSE`. All other code of a module counts,
+used or not: a component needs a module of its own.
+
+A package's `__init__` counts where it is imported itself, not where only a module in it is, and should hold nothing but
+a docstring. To compute a fingerprint, nothing but such packages is imported.
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import importlib.util
@@ -15,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 NUMERICAL_LIBRARIES = ("torch", "numpy")
+# no result depends on how an error is worded, on the nearest name, or on what components promise to type checkers
+PROSE = frozenset({"cellab.contracts", "cellab.errors", "cellab.names"})
 
 
 def fingerprint(modules: Iterable[str]) -> str:
@@ -57,7 +65,7 @@ def _closure(modules: tuple[str, ...], packages: set[str]) -> set[str]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in found or module.partition(".")[0] not in packages or _file(module) is None:
+        if module in found | PROSE or module.partition(".")[0] not in packages or _file(module) is None:
             continue
         found.add(module)
         waiting += _imports(module)
@@ -82,7 +90,34 @@ def _tree(module: str) -> ast.Module:
 
 @functools.cache
 def _source_digest(module: str) -> str:
-    return hashlib.sha256(ast.dump(_tree(module)).encode()).hexdigest()
+    computation = _WithoutProse().visit(copy.deepcopy(_tree(module)))
+    return hashlib.sha256(ast.dump(computation).encode()).hexdigest()
+
+
+class _WithoutProse(ast.NodeTransformer):
+    """Drops docstrings, which stand as statements, and empties the texts of errors."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return _WithoutTexts().generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        visitor: ast.NodeTransformer = _WithoutTexts() if called.endswith("Error") else self
+        return visitor.generic_visit(node)
+
+
+class _WithoutTexts(ast.NodeTransformer):
+    """Empties texts, those with values in them too."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: ARG002
+        return ast.Constant("")
 
 
 def _imports(module: str) -> list[str]:

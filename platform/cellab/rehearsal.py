@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cellab import components
+from cellab.building import BUILD_ERRORS
 from cellab.errors import ConfigError
 from cellab.settings import Training, TrialConfig
 
@@ -87,7 +88,7 @@ def _telling(mistakes: list[str], described: dict[str, Any], where: str) -> Iter
         yield
     except ConfigError as error:
         mistakes += error.mistakes
-    except components.BUILD_ERRORS as error:
+    except BUILD_ERRORS as error:
         mistakes.append(components.rejection(described, where, error))
 
 

@@ -6,9 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from cellab.signatures import fit_arguments, keyed
-from cellab.values import Mistake
-
 LARGEST = 10**9  # of what is counted: more is a slip of the keyboard, and overflows somewhere
 LARGEST_SEED = 2**63 - 1  # that the table of results can hold
 MOST_STAGES = 1000  # members a generation, and generations
@@ -145,23 +142,3 @@ SECTIONS: dict[str, Callable[..., Section]] = {
     "evaluation": Evaluation,
     "resources": Resources,
 }
-
-
-def check_sections(config: dict[str, Any]) -> tuple[dict[str, Section], list[Mistake]]:
-    """Types and ranges of every section of a resolved trial configuration.
-
-    Returns:
-        The sections without mistakes by name, their values converted; and the mistakes of the others.
-    """
-    sections: dict[str, Section] = {}
-    mistakes: list[Mistake] = []
-    for name, section in SECTIONS.items():
-        own = {key: config[key] for key in Lineage.__dataclass_fields__} if name == LINEAGE else config[name]
-        values, wrong = fit_arguments(section, own, name)
-        if not wrong:
-            try:
-                sections[name] = section(**values)
-            except ValueError as error:
-                wrong = [keyed(str(error), name, values)]
-        mistakes += wrong
-    return sections, mistakes

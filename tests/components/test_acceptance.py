@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from cellab_components.acceptance import Agreement, Fixed, Quantile, RunningMean
+from cellab_components.acceptance.agreement import Agreement
+from cellab_components.acceptance.fixed import Fixed
+from cellab_components.acceptance.quantile import Quantile
+from cellab_components.acceptance.running_mean import RunningMean
 
 entropies = st.lists(st.floats(0, 1e4), max_size=60)
 inertias = st.floats(0, 0.999)

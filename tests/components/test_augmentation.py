@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter
 
-from cellab_components.augmentation import StrongAugmentation
+from cellab_components.augmentation.strong import StrongAugmentation
 
 STILL = {"rotation": 0, "zoom": [1, 1], "shear": 0, "flip_probability": 0, "appearance_probability": 0}
 

@@ -84,7 +84,23 @@ def test_summary_is_one_sentence(path):
     assert len(sharing) == 1 or first.startswith("#"), "presets of one class open with a comment that tells them apart"
 
 
-@pytest.mark.parametrize("module", ["prominence_schedule", "data_mix"])
-def test_planning_needs_no_torch(module):
-    code = f"import sys, cellab_components.{module}; sys.exit('torch' in sys.modules)"
+def targets_in(config):
+    """Every `_target_` of ours in a YAML, nested ones too."""
+    values = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    own = [config["_target_"]] if isinstance(config, dict) and "_target_" in config else []
+    found = [*own, *(target for value in values for target in targets_in(value))]
+    return {target for target in found if target.startswith("cellab_components.")}
+
+
+def test_each_component_has_a_module_of_its_own():
+    """A stage depends on whole modules: a neighbour in one would be recomputed with it."""
+    found = {target for path in YAMLS for target in targets_in(OmegaConf.to_container(OmegaConf.load(path)))}
+    modules = [target.rpartition(".")[0] for target in found]
+    assert sorted(modules) == sorted(set(modules))
+
+
+@pytest.mark.parametrize("kind", ["prominence_schedule", "data_mix", "teacher"])
+def test_planning_needs_no_torch(kind):
+    modules = sorted({target_of(path).__module__ for path in YAMLS if path.parent.name == kind})
+    code = f"import sys, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellab_components.discriminator_ensemble import MaxEnsemble, MeanEnsemble, SoftmaxEnsemble
+from cellab_components.discriminator_ensemble.max import MaxEnsemble
+from cellab_components.discriminator_ensemble.mean import MeanEnsemble
+from cellab_components.discriminator_ensemble.softmax import SoftmaxEnsemble
 
 
 def made(ensemble, values):

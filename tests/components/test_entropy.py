@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from cellab_components.entropy import BinaryEntropy, MeanBinaryEntropy, PaperEntropy
+from cellab_components.entropy.binary import BinaryEntropy
+from cellab_components.entropy.mean_binary import MeanBinaryEntropy
+from cellab_components.entropy.paper import PaperEntropy
 
 
 def masks(values, height=2):

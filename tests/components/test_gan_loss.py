@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from cellab_components.gan_loss import AdversarialLoss, Hinge, LeastSquares, NonSaturating, Wasserstein
-from cellab_components.gan_regulariser import R1, GradientPenalty, NoRegulariser, WeightClipping
+from cellab_components.gan_loss.adversarial import AdversarialLoss
+from cellab_components.gan_loss.hinge import Hinge
+from cellab_components.gan_loss.least_squares import LeastSquares
+from cellab_components.gan_loss.non_saturating import NonSaturating
+from cellab_components.gan_loss.wasserstein import Wasserstein
+from cellab_components.gan_regulariser.clip import WeightClipping
+from cellab_components.gan_regulariser.gradient_penalty import GradientPenalty
+from cellab_components.gan_regulariser.none import NoRegulariser
+from cellab_components.gan_regulariser.r1 import R1
 
 logits = st.lists(st.floats(-50, 50), min_size=1, max_size=8)
 PRESETS = {

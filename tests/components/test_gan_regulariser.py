@@ -6,7 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from cellab_components.gan_regulariser import R1, Dragan, GradientPenalty, WeightClipping
+from cellab_components.gan_regulariser.clip import WeightClipping
+from cellab_components.gan_regulariser.dragan import Dragan
+from cellab_components.gan_regulariser.gradient_penalty import GradientPenalty
+from cellab_components.gan_regulariser.r1 import R1
 
 PENALTIES = ["gradient_penalty", "dragan", "r1"]
 

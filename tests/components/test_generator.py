@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cellab_components.generator import AdaptiveNoise, Blur, Doubling, ModulatedConv
+from cellab_components.generator.layers import AdaptiveNoise, Blur
+from cellab_components.generator.paper import Doubling
+from cellab_components.generator.style import ModulatedConv
 
 
 @pytest.mark.usefixtures("_deterministic")

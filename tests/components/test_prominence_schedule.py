@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellab_components.prominence_schedule import ByGeneration, Constant, Linear
+from cellab_components.prominence_schedule.by_generation import ByGeneration
+from cellab_components.prominence_schedule.constant import Constant
+from cellab_components.prominence_schedule.linear import Linear
 
 shares = st.floats(0, 1)
 

@@ -4,7 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellab_components.recombination import DisagreementIsIgnored, KeepLabelledPositives, Union
+from cellab_components.recombination.disagreement_is_ignored import DisagreementIsIgnored
+from cellab_components.recombination.keep_labelled_positives import KeepLabelledPositives
+from cellab_components.recombination.union import Union
 
 values = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4)
 hard = st.lists(st.sampled_from([0.0, 1.0]), min_size=4, max_size=4)

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_expit
 from sklearn.metrics import fbeta_score, log_loss
 
-from cellab_components.segmentation_loss import Bce, Bootstrapped, Focal, NonNegativePu, Partial, Tversky
+from cellab_components.segmentation_loss.bce import Bce
+from cellab_components.segmentation_loss.bootstrapped import Bootstrapped
+from cellab_components.segmentation_loss.focal import Focal
+from cellab_components.segmentation_loss.partial import Partial
+from cellab_components.segmentation_loss.pu import NonNegativePu
+from cellab_components.segmentation_loss.tversky import Tversky
 
 
 def batch(dtype=torch.float32, count=3):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import cellab_components
-from cellab_components.gan_loss import NonSaturating
+from cellab_components.gan_loss.non_saturating import NonSaturating
 
 CONFIG = Path(cellab_components.__file__).parent / "config"
 LOSSES = sorted(path.stem for path in (CONFIG / "gan_loss").glob("*.yaml"))

@@ -7,7 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellab_components.voting import MajorityVote, MeanVote, SoftVote, TtaMeanVote
+from cellab_components.voting.majority import MajorityVote
+from cellab_components.voting.mean import MeanVote
+from cellab_components.voting.soft import SoftVote
+from cellab_components.voting.tta_mean import TtaMeanVote
 
 IMAGES = torch.rand(2, 1, 4, 4)
 logit_lists = st.lists(st.floats(-20, 20), min_size=1, max_size=7)

@@ -48,7 +48,7 @@ def test_show_at_80_columns(tmp_path):
         "\nReference:\n    Milletari et al., *V-Net*, https://arxiv",
     ):
         assert part in shown
-    assert "segmentation_loss.BceDice(\n    dice_weight: float,\n    smoothing: float,\n)\n" in shown
+    assert "segmentation_loss.bce_dice.BceDice(\n    dice_weight: float,\n    smoothing: float,\n)\n" in shown
     assert "\nArgs:\n    dice_weight: of the Dice term.\n" in shown
     assert components.get("segmentation_loss", "bce_dice").path.read_text().rstrip() in shown
     long = [line for line in shown.splitlines() if len(line) > 80]
@@ -59,7 +59,7 @@ def test_show_as_json_has_the_parts_of_the_documentation(tmp_path):
     shown = json.loads(run(["cellab", "components", "show", "gan_loss/wgan_gp", "--json"], tmp_path))
     assert (shown["kind"], shown["name"], shown["origin"]) == ("gan_loss", "wgan_gp", "cellab")
     assert shown["config"]["critic_steps"] == 5
-    assert shown["signature"].startswith("cellab_components.gan_loss.AdversarialLoss(loss: Loss, ")
+    assert shown["signature"].startswith("cellab_components.gan_loss.adversarial.AdversarialLoss(loss: Loss, ")
     parts = {part["key"]: part for part in shown["parts"]}
     assert "L_D = E D(fake) - E D(real)" in parts["loss"]["formula"]
     assert parts["regulariser"]["reference"].startswith("Gulrajani et al., *Improved training of Wasserstein GANs*")
@@ -193,9 +193,9 @@ def test_new_in_our_own_tree(tmp_path):
     (tmp_path / "platform").symlink_to(ROOT / "platform")  # for ruff, which looks for names of our own
     path = tmp_path / "components"
     out = run(["cellab", "components", "new", "entropy", "mine", "--package", "."], tmp_path, path=path)
-    assert "wrote components/cellab_components/entropy_mine.py" in out
+    assert "wrote components/cellab_components/entropy/mine.py" in out
     assert "pip install" not in out, "it is found already"
-    assert "entropy_mine.Mine" in run(["cellab", "components", "show", "entropy/mine"], tmp_path, path=path)
+    assert "entropy.mine.Mine" in run(["cellab", "components", "show", "entropy/mine"], tmp_path, path=path)
     run(["ruff", "check", "--no-cache", path, "tests/components/test_entropy_mine.py"], tmp_path)
     run(["ruff", "format", "--no-cache", "--check", path, "tests/components/test_entropy_mine.py"], tmp_path)
     tests = [tmp_path / "tests" / "components" / f"test_{name}.py" for name in ("entropy", "discovery", "entropy_mine")]

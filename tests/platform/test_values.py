@@ -16,7 +16,8 @@ from cellab.compose import defaults
 from cellab.errors import ConfigError
 from cellab.overrides import parse, render
 from cellab.rehearsal import gan_mistakes, member_mistakes
-from cellab.settings import LINEAGE, SECTIONS, Training, check_sections
+from cellab.sections import check_sections
+from cellab.settings import LINEAGE, SECTIONS, Training
 from cellab.signatures import annotations, fit_arguments
 from cellab.values import convert, is_text
 

@@ -122,7 +122,7 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
     if not isinstance(base_class, type):
         raise CellabError(f"{base.where} is a function, not a class: begin as another {kind} with --like NAME.")
     target = package.find(folder or Path(f"cellab-{name.replace('_', '-')}"))
-    module, cls = f"{kind}_{name}", _class_name(name, kind, base_class)
+    module, cls = _module(target, kind, name), _class_name(name, kind, base_class)
     skeleton = derive(base_class, cls, f"As yet what `{kind}/{base.name}` is: say here, in one sentence, what it does.")
     imports = import_lines(skeleton.imports, target.packages)
     values = {"kind": kind, "name": name, "like": base.name, "cls": cls, "module": target.module, "group": GROUP}
@@ -133,9 +133,11 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
         (f"{target.module}.{module}", cls),
     }
     files = {
-        target.source / f"{module}.py": MODULE.substitute(values, imports=imports, code=skeleton.code),
+        target.source / Path(*module.split(".")).with_suffix(".py"): MODULE.substitute(
+            values, imports=imports, code=skeleton.code
+        ),
         target.source / "config" / kind / f"{name}.yaml": _yaml(base, f"{target.module}.{module}.{cls}"),
-        target.tests / f"test_{module}.py": TEST.substitute(values, imports=import_lines(tested, target.packages)),
+        target.tests / f"test_{kind}_{name}.py": TEST.substitute(values, imports=import_lines(tested, target.packages)),
     }
     if target.is_new:
         distribution = target.module.replace("_", "-")
@@ -163,6 +165,12 @@ def _check_name(kind: str, name: str) -> None:
     if name in taken:
         there = components.get(kind, name)
         raise CellabError(f"there is a {kind}/{name} already, from {there.origin} ({there.path}): choose another name.")
+
+
+def _module(target: Target, kind: str, name: str) -> str:
+    """Dotted, within the package: in the kind's folder, where the package has one."""
+    has_folder = (target.source / kind / "__init__.py").is_file()
+    return f"{kind}.{name}" if has_folder and not keyword.iskeyword(name) else f"{kind}_{name}"
 
 
 def _class_name(name: str, kind: str, base: type) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cellab import hdf5
-from cellab.components import instantiate
+from cellab.building import instantiate
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.names import HIDDEN_RECALL, SPLITS

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cellab import hdf5
-from cellab.components import instantiate
+from cellab.building import instantiate
 from cellab.data.dataset import Dataset
 from cellab.errors import DivergedError
 from cellab.requests import TrainGan

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cellab.components import instantiate
+from cellab.building import instantiate
 from cellab.errors import DivergedError
 from cellab.requests import PseudoLabelling, TrainMember
 from cellab.settings import Training

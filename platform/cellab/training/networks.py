@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from cellab.components import instantiate
+from cellab.building import instantiate
 
 UNET = "unet.safetensors"
 GENERATOR = "generator.safetensors"

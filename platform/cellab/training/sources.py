@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from cellab.components import instantiate
+from cellab.building import instantiate
 from cellab.data.dataset import Dataset
 from cellab.requests import Generated, PseudoLabelling, Source, TrainMember
 from cellab.stage import Workplace

@@ -1,0 +1,1 @@
+"""Acceptance: which pseudo-labels are sure enough to learn from."""

@@ -1,0 +1,1 @@
+"""Ensembles of discriminators: how one generator answers to several of them."""

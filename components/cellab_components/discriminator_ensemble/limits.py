@@ -1,0 +1,3 @@
+"""How many discriminators there may be."""
+
+MOST = 100  # discriminators

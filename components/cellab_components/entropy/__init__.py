@@ -1,0 +1,1 @@
+"""Entropies: how unsure the parents are of a crop."""

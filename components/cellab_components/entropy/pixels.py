@@ -1,0 +1,10 @@
+"""The entropy of each pixel's choice between cell and background."""
+
+import torch
+from torch import Tensor
+
+
+def binary_entropy(probability: Tensor) -> Tensor:
+    """The binary entropy (B, H * W) of each pixel."""
+    rest = 1 - probability
+    return -(torch.xlogy(probability, probability) + torch.xlogy(rest, rest)).flatten(1)

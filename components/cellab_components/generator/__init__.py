@@ -1,0 +1,1 @@
+"""Generators of images: from a vector of noise to a grey image."""

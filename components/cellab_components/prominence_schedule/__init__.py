@@ -1,0 +1,1 @@
+"""Prominence schedules: how much cell a crop must show, generation by generation."""

@@ -1,0 +1,1 @@
+"""Voting: how the parents of a generation agree on a pseudo-label."""

@@ -1,0 +1,33 @@
+"""Builds what checked configurations name by `_target_`: all that a stage knows of components.
+
+Which components there are, and what their arguments must be, is told before any compute: see `cellab.components`.
+"""
+
+from typing import Any
+
+from cellab.errors import ConfigError
+
+# what a class raises that cannot do with its arguments; numbers that overflow are among them
+BUILD_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError)
+
+
+def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
+    """Builds what a composed configuration names by `_target_`, nested configurations first.
+
+    Args:
+        config: resolved, its values as its signature wants them.
+        where: its dotted key, for the message.
+        arguments: that are not in the configuration.
+
+    Raises:
+        ConfigError: it cannot be built of these arguments; caused by what Hydra raised.
+    """
+    import hydra.utils
+
+    try:
+        return hydra.utils.instantiate(config, **arguments, _convert_="all")
+    except Exception as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, BUILD_ERRORS):
+            raise ConfigError([f"{where}: {config['_target_']} cannot be built: {cause}"]) from error
+        raise

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cellab.components import instantiate
+from cellab.contracts import DataMix, ProminenceSchedule, Teacher
 from cellab.fingerprint import stage_fingerprint
 from cellab.stage import Kind, Stage
 
@@ -54,10 +55,10 @@ def build_lineage(config: dict[str, Any], arm: str, seed: int, data_digest: str,
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    inherits = instantiate(config["teacher"], "teacher").inherits
+    inherits = instantiate(config["teacher"], "teacher", Teacher).inherits
     builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, inherits)
-    schedule = instantiate(config["prominence_schedule"], "prominence_schedule")
-    mix = instantiate(config["data_mix"], "data_mix")
+    schedule = instantiate(config["prominence_schedule"], "prominence_schedule", ProminenceSchedule)
+    mix = instantiate(config["data_mix"], "data_mix", DataMix)
     shares = [mix.shares(generation) for generation in range(config["generations"])]
 
     stages: list[Stage] = []

@@ -6,14 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from cellab import components
+from cellab.contracts import CONTRACTS
 from cellab.errors import ConfigError
 
-PARTS = ("gan.crop_augmentation", "evaluation.voting")  # components inside sections
+PARTS = {"gan.crop_augmentation": "augmentation", "evaluation.voting": "voting"}  # inside sections, and their kinds
 GREY = 1  # channels of a frame
 
 
 def build_all(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Builds every component once, networks without memory, so that each rejects impossible arguments itself.
+
+    Each must keep its kind's contract too.
 
     Returns:
         The components by kind, those that cannot be built left out; and one sentence per mistake.
@@ -29,7 +32,7 @@ def build_all(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     with torch.device("meta"):
         for where, described in wanted.items():
             try:
-                built[where] = components.instantiate(described, where)
+                built[where] = components.instantiate(described, where, CONTRACTS.get(PARTS.get(where, where)))
             except ConfigError as error:
                 mistakes += error.mistakes
     for kind in ("unet", "discriminator"):

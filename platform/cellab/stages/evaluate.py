@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cellab import hdf5
 from cellab.components import instantiate
+from cellab.contracts import Voting
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.tiling import predict
@@ -30,7 +31,7 @@ def evaluate(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
     """
     settings = Evaluation(**request["evaluation"])
     device = torch.device(request["resources"]["device"])
-    voting = instantiate(settings.voting, "evaluation.voting")
+    voting = instantiate(settings.voting, "evaluation.voting", Voting)
     members = [
         load_network(workplace.request_of[key]["unet"], "unet", workplace.inputs[key] / UNET, device)
         for key in request["members"]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cellab.components import instantiate
+from cellab.contracts import SegmentationLoss, Teacher
 from cellab.errors import DivergedError
 from cellab.settings import Training
 from cellab.stage import Workplace
@@ -14,7 +15,7 @@ from cellab.training.checkpoint import Checkpoint, RandomState
 from cellab.training.determinism import generator
 from cellab.training.history import History
 from cellab.training.networks import UNET, build_network, load_network, save_weights, to_channels_last
-from cellab.training.sources import Mixture, Sources, Teacher, labelled_crops, pseudo_label_sources
+from cellab.training.sources import Mixture, Sources, labelled_crops, pseudo_label_sources
 
 
 def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any]:
@@ -35,10 +36,10 @@ def train_member(request: dict[str, Any], workplace: Workplace) -> dict[str, Any
     unet = build_network(request["unet"], "unet", device).train()
     optimiser = instantiate(settings.optimiser, "training.optimiser")(unet.parameters())
     scheduler = _scheduler(settings, optimiser)
-    criterion = instantiate(request["segmentation_loss"], "segmentation_loss")
+    criterion = instantiate(request["segmentation_loss"], "segmentation_loss", SegmentationLoss)
 
     # who labels, and where pairs come from
-    teacher: Teacher | None = instantiate(request["teacher"], "teacher") if "teacher" in request else None
+    teacher: Teacher | None = instantiate(request["teacher"], "teacher", Teacher) if "teacher" in request else None
     average: nn.Module | None = None  # of this member's own weights, which labels in the parents' place
     sources: Sources = {}
     if teacher:

@@ -3,38 +3,24 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cellab.components import instantiate
+from cellab.contracts import Acceptance, Augmentation, Entropy, Recombination, Teacher, Voting
 from cellab.data.dataset import Dataset
 from cellab.settings import PseudoLabels, Training
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, warp
 from cellab.training.networks import GENERATOR, load_network
 from cellab.training.planes import Planes
-from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, concatenate
+from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, Recombine, concatenate
 
 Sources = dict[str, PseudoLabelSource]
 
 SHARE_OF = {"labelled": "labelled", "real": "pseudo", "generated": "generated"}  # a source's share in the data mix
-
-
-class Teacher(Protocol):
-    """The contract of the kind `teacher`; one that does not inherit also has `start` and `update`."""
-
-    inherits: bool
-
-    def shares(self, shares: dict[str, float], progress: float) -> dict[str, float]:
-        """The shares of a batch's sources after a share `progress` of the training."""
-
-    def start(self, member: nn.Module) -> nn.Module:
-        """The network that labels in the parents' place."""
-
-    def update(self, teacher: nn.Module, member: nn.Module, step: int) -> None:
-        """Moves it after a step of the member."""
 
 
 def labelled_crops(request: dict[str, Any], path: Path, settings: Training, device: torch.device) -> CropSource:
@@ -50,7 +36,7 @@ def labelled_crops(request: dict[str, Any], path: Path, settings: Training, devi
             masks, annotated = truth, None
         else:
             masks, annotated = data.masks(scale, indices), data.annotated[indices]
-    augmentation = instantiate(request["augmentation"], "augmentation")
+    augmentation = instantiate(request["augmentation"], "augmentation", Augmentation)
     return CropSource(
         frames,
         masks,
@@ -79,19 +65,21 @@ def pseudo_label_sources(
         settings = replace(settings, refresh_probability=1.0)
     threshold = request["pseudo_prominence"]
 
-    def source(propose: Callable[[int], Crops], recombination: Any, minimum_prominence: float) -> PseudoLabelSource:
+    def source(
+        propose: Callable[[int], Crops], recombination: Recombine, minimum_prominence: float
+    ) -> PseudoLabelSource:
         labelling = Labelling(
             parents=parents,
-            voting=instantiate(request["voting"], "voting"),
-            entropy=instantiate(request["entropy"], "entropy"),
+            voting=instantiate(request["voting"], "voting", Voting),
+            entropy=instantiate(request["entropy"], "entropy", Entropy),
             recombination=recombination,
         )
-        gate = instantiate(request["acceptance"], "acceptance")
+        gate = instantiate(request["acceptance"], "acceptance", Acceptance)
         return PseudoLabelSource(propose, labelling, gate, settings, minimum_prominence, stream, device)
 
     sources = {}
     if shares["pseudo"] > 0:
-        recombination = instantiate(request["recombination"], "recombination")
+        recombination = instantiate(request["recombination"], "recombination", Recombination)
         sources["real"] = source(lambda count: crops.draw(count, threshold, stream), recombination, 0.0)
     if shares["generated"] > 0:
         minimum = threshold if settings.minimum_prominence is None else settings.minimum_prominence
@@ -110,7 +98,7 @@ def _generated(
     """Proposals from the lineage's generator, upsampled to the crops' size and augmented like them (paper 4.3)."""
     key = request["gan"]
     config = workplace.request_of[key]["generator"]
-    network: Any = load_network(config, "generator", workplace.inputs[key] / GENERATOR, device)
+    network = load_network(config, "generator", workplace.inputs[key] / GENERATOR, device)
 
     def propose(count: int) -> Crops:
         latent = torch.randn(count, network.latent, generator=stream).to(device)

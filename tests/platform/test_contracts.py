@@ -2,11 +2,13 @@
 
 import ast
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import cellab
 from cellab import components, contracts
 from cellab.compose import compose_trial
 from cellab.conformity import is_network, lacks, members
@@ -48,6 +50,15 @@ def test_a_contract_says_what_each_member_is_given_and_gives(kind):
         assert all(each.annotation is not each.empty for each in member.parameters), member.name
         if "Tensor" in str(signature) and not is_network(contract):
             assert "(" in member.documentation or "scalar" in member.documentation, f"{member.name} tells no shape"
+
+
+@pytest.mark.parametrize("path", sorted(Path(cellab.__file__).parent.rglob("*.py")), ids=lambda path: path.name)
+def test_the_engine_builds_no_component_without_its_contract(path):
+    """What is built of torch's own, optimisers and schedules, has none."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("instantiate", "components.instantiate"):
+            named = ast.unparse(node.args[1])
+            assert len(node.args) == 3 or "training." in named or (path.name, named) == ("rehearsal.py", "where"), named
 
 
 class Mute:
@@ -138,3 +149,16 @@ def test_a_trials_components_are_held_to_their_contracts_before_any_compute(tmp_
     assert not {"entropy", "evaluation.voting"} & set(built)
     with pytest.raises(ConfigError, match=r"^entropy: careless_lab\.Mute has no method"):
         components.instantiate(config["entropy"], "entropy", contracts.Entropy)
+
+
+def test_whether_a_teacher_inherits_may_be_known_only_once_it_is_built(tmp_path, monkeypatch):
+    """As of a class that `components new` wrote."""
+    source = (
+        "from cellab_components.teacher import ExponentialMovingAverage\n\n\n"
+        "class Own(ExponentialMovingAverage):\n"
+        "    inherits = property(lambda self: False)\n"
+    )
+    (tmp_path / "own_teacher.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("teacher=ema", "teacher._target_=own_teacher.Own")
+    assert compose_trial(["data.path=x.h5", "equal_compute=true", *own])["generations"] == 2

@@ -3,7 +3,7 @@
 Which components there are, and what their arguments must be, is told before any compute: see `cellab.components`.
 """
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from cellab.errors import ConfigError
 
@@ -11,12 +11,24 @@ from cellab.errors import ConfigError
 BUILD_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError)
 
 
-def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
+_Contract = TypeVar("_Contract")
+
+
+@overload
+def instantiate(config: dict[str, Any], where: str, as_: None = None, **arguments: Any) -> Any: ...
+
+
+@overload
+def instantiate(config: dict[str, Any], where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
+
+
+def instantiate(config: dict[str, Any], where: str, as_: type | None = None, **arguments: Any) -> Any:  # noqa: ARG001
     """Builds what a composed configuration names by `_target_`, nested configurations first.
 
     Args:
         config: resolved, its values as its signature wants them.
         where: its dotted key, for the message.
+        as_: the contract that it keeps, as was seen to before any compute: for those who read and check types.
         arguments: that are not in the configuration.
 
     Raises:

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import yaml
 from omegaconf import OmegaConf
 
 from cellab import building
+from cellab.conformity import lacks, name_of
+from cellab.contracts import CONTRACTS
 from cellab.documentation import Documentation
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
@@ -30,6 +32,7 @@ from cellab.values import shown
 GROUP = "cellab.components"
 # parses a hundred files in the time that OmegaConf's own loader takes for two
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Contract = TypeVar("_Contract")
 
 
 @dataclass(frozen=True)
@@ -194,17 +197,40 @@ def build(kind: str, name: str, **arguments: Any) -> Any:
         arguments: replace the YAML's defaults.
 
     Raises:
-        ConfigError: an argument that the component does not take, or one that it rejects.
+        ConfigError: an argument that the component does not take, or one that it rejects; or it lacks a part of its
+            kind's contract.
     """
-    return instantiate({**get(kind, name).config, **arguments}, where=f"{kind}/{name}")
+    return instantiate({**get(kind, name).config, **arguments}, f"{kind}/{name}", CONTRACTS.get(kind))
 
 
-def instantiate(config: dict[str, Any], where: str, **arguments: Any) -> Any:
+@overload
+def instantiate(config: dict[str, Any], where: str, as_: None = None, **arguments: Any) -> Any: ...
+
+
+@overload
+def instantiate(config: dict[str, Any], where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
+
+
+def instantiate(config: dict[str, Any], where: str, as_: type | None = None, **arguments: Any) -> Any:
     """Builds what a resolved configuration names by `_target_`, once its arguments are found to fit.
 
+    Args:
+        config: resolved.
+        where: its dotted key, for messages.
+        as_: the contract that it must keep (`cellab.contracts`); None: whatever it is.
+        arguments: that are not in the configuration.
+
     Raises:
-        ConfigError: arguments that do not fit its signature, or that it rejects.
+        ConfigError: arguments that do not fit its signature, or that it rejects; or it does not keep the contract.
     """
+    built = _built(config, where, **arguments)
+    found = [] if as_ is None else [f"{where}: {config['_target_']} {lack}" for lack in lacks(built, as_)]
+    if as_ is not None and found:
+        raise ConfigError([f"{each}; {name_of(as_)} asks for it." for each in found])
+    return built
+
+
+def _built(config: dict[str, Any], where: str, **arguments: Any) -> Any:
     fitted, mistakes = fit(config, where, given=tuple(arguments))
     if mistakes:
         raise ConfigError(list(map(str, mistakes)))

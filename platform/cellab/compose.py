@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cellab import components
+from cellab.contracts import Teacher
 from cellab.errors import ConfigError
 from cellab.keys import annotation_in
 from cellab.names import did_you_mean
@@ -107,7 +108,7 @@ def _put_regulariser(config: dict[str, Any]) -> None:
 def _lengthen(config: dict[str, Any]) -> None:
     """Equal compute in one generation: the first, or the second where a teacher needs no parents to label for it."""
     if config["equal_compute"]:
-        inherits = getattr(resolve(config["teacher"]["_target_"], "teacher"), "inherits", True)
+        inherits = components.instantiate(config["teacher"], "teacher", Teacher).inherits
         config["training"]["steps"] *= config["generations"]
         config["generations"] = 1 if inherits else 2
         config["equal_compute"] = False  # it has been seen to: what is composed can be composed again

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from cellab.components import instantiate
+from cellab.contracts import DataMix, ProminenceSchedule
 from cellab.data.dataset import TRAIN, Dataset
 from cellab.data.scaling import sizes_in_words
 from cellab.settings import TrialConfig
@@ -143,8 +144,8 @@ class Wanted:
 
 def _wanted(config: TrialConfig) -> list[Wanted]:
     """The crops of each source and threshold; a threshold of 0 accepts all."""
-    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule")
-    mix = instantiate(config.components["data_mix"], "data_mix")
+    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule", ProminenceSchedule)
+    mix = instantiate(config.components["data_mix"], "data_mix", DataMix)
     found: dict[tuple[str, float, int], Wanted] = {}
     for generation in range(config.lineage.generations):
         shares = mix.shares(generation)

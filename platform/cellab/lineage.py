@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cellab.components import instantiate
+from cellab.contracts import DataMix, ProminenceSchedule, Teacher
 from cellab.fingerprint import stage_fingerprint
 from cellab.requests import (
     Compute,
@@ -20,7 +21,6 @@ from cellab.requests import (
     Generated,
     PseudoLabelling,
     Request,
-    Source,
     TrainGan,
     TrainMember,
     as_json,
@@ -65,10 +65,10 @@ def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, de
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    inherits = instantiate(config.components["teacher"], "teacher").inherits
+    inherits = instantiate(config.components["teacher"], "teacher", Teacher).inherits
     builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, inherits)
-    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule")
-    mix = instantiate(config.components["data_mix"], "data_mix")
+    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule", ProminenceSchedule)
+    mix = instantiate(config.components["data_mix"], "data_mix", DataMix)
     shares = [mix.shares(generation) for generation in range(config.lineage.generations)]
 
     stages: list[Stage] = []
@@ -138,7 +138,7 @@ class _Builder:
         )
 
     def members(
-        self, generation: int, shares: dict[Source, float], prominence: float, labelling: PseudoLabelling | None
+        self, generation: int, shares: dict[str, float], prominence: float, labelling: PseudoLabelling | None
     ) -> Iterator[Stage]:
         needs: list[str] = []
         if labelling:

@@ -7,14 +7,18 @@ from typing import Any
 
 from cellab import components
 from cellab.building import BUILD_ERRORS
+from cellab.contracts import CONTRACTS
 from cellab.errors import ConfigError
 from cellab.settings import Training, TrialConfig
 
+KINDS_INSIDE = {"gan.crop_augmentation": "augmentation", "evaluation.voting": "voting"}  # of sections, and their kinds
 GREY = 1  # channels of a frame
 
 
 def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
     """Builds every component once, networks without memory, so that each rejects impossible arguments itself.
+
+    Each must keep its kind's contract too.
 
     Returns:
         The components by kind, those that cannot be built left out; and one sentence per mistake.
@@ -28,7 +32,7 @@ def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
     with torch.device("meta"):
         for where, described in wanted.items():
             try:
-                built[where] = components.instantiate(described, where)
+                built[where] = components.instantiate(described, where, CONTRACTS.get(KINDS_INSIDE.get(where, where)))
             except ConfigError as error:
                 mistakes += error.mistakes
     for kind in ("unet", "discriminator"):

@@ -5,11 +5,10 @@ a byte, so that trials share every stage that does not differ between them.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from cellab.settings import Component, Evaluation, Gan, PseudoLabels, Training
 
-Source = Literal["labelled", "pseudo", "generated"]
 Json = dict[str, Any]  # what `json` makes of an object
 
 
@@ -131,7 +130,7 @@ class TrainMember:
     segmentation_loss: Component
     augmentation: Component
     labels: str
-    shares: dict[Source, float]
+    shares: dict[str, float]
     prominence: float
     pseudo_labelling: PseudoLabelling | None
     settings: Training

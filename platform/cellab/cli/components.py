@@ -18,6 +18,8 @@ from cellab import components, paths
 from cellab.cli import console
 from cellab.cli.console import Terminal
 from cellab.components import Component
+from cellab.conformity import members, name_of
+from cellab.contracts import CONTRACTS
 from cellab.documentation import Documentation, arguments_of, wrapped
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
@@ -88,7 +90,7 @@ def _rows(chosen: list[Component]) -> list[dict[str, str]]:
 def show(
     component: Annotated[str, typer.Argument(help="KIND/NAME, e.g. gan_loss/ns_gp.")], as_json: AsJson = False
 ) -> None:
-    """Show one component: its YAML, signature, formula, reference and the rest of its documentation."""
+    """Show one component: its YAML, signature, documentation, and the contract of its kind."""
     kind, slash, name = component.partition("/")
     if not slash:
         known = [f"{k}/{n}" for k, n in components.catalogue()]
@@ -100,7 +102,7 @@ def show(
     if as_json:
         about = {"kind": kind, "name": name, "origin": found.origin, "summary": found.summary, "path": str(found.path)}
         described = [part.as_json() for part in parts]
-        whole = {**described[0], **about, "config": found.config, "parts": described[1:]}
+        whole = {**described[0], **about, "config": found.config, "parts": described[1:], "contract": _contract(kind)}
         console.print_json(whole)
         return
     terminal = console.results(highlight=False)
@@ -112,6 +114,7 @@ def show(
     terminal.print(yaml, soft_wrap=True)  # a broken line could not be copied
     for part in parts:
         _print_part(terminal, part, found.summary)
+    _print_contract(terminal, kind)
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,35 @@ def _print_part(terminal: Terminal, part: _Part, told: str) -> None:
         terminal.print(Text("\n" + wrapped(documentation.rest, terminal.width)))
 
 
+def _contract(kind: str) -> dict[str, Any] | None:
+    """What every component of a kind has; None for a kind that the engine knows nothing of."""
+    if kind not in CONTRACTS:
+        return None
+    contract = CONTRACTS[kind]
+    asked = [
+        {
+            "name": each.name,
+            "signature": each.signature,
+            "optional": each.is_optional,
+            "documentation": each.documentation,
+        }
+        for each in members(contract)
+    ]
+    return {"name": name_of(contract), "summary": Documentation.of(contract).summary, "members": asked}
+
+
+def _print_contract(terminal: Terminal, kind: str) -> None:
+    contract = _contract(kind)
+    if contract is None:
+        return
+    terminal.print(Text.assemble("\nContract of every ", (kind, "bold"), f": {contract['name']}"), soft_wrap=True)
+    terminal.print(Text(wrapped(contract["summary"], terminal.width)))
+    for member in contract["members"]:
+        may = " (may be missing)" if member["optional"] else ""
+        terminal.print(Text(f"    {member['signature']}{may}"), soft_wrap=True)
+        terminal.print(Text(textwrap.indent(wrapped(member["documentation"], terminal.width - 8), " " * 8)))
+
+
 @app.command(epilog="Example: cellab components new segmentation_loss boundary")
 def new(
     kind: Annotated[str, typer.Argument(help="The kind, e.g. segmentation_loss.", show_default=False)],
@@ -190,7 +222,8 @@ def new(
 ) -> None:
     """Begin a component: write its class, its YAML and its test, which run at once.
 
-    As yet the class does what another of its kind does, with every method written out to be changed.
+    A plain class against its kind's contract: as yet it does what another of its kind does, by an object of that, with
+    every member written out to be changed.
     """
     from cellab.scaffold.component import draft
 

@@ -12,11 +12,13 @@ from omegaconf import OmegaConf
 
 from cellab import components
 from cellab.components import GROUP, Component
+from cellab.conformity import members, name_of
+from cellab.contracts import CONTRACTS
 from cellab.errors import CellabError
 from cellab.overrides import parse
 from cellab.scaffold import package
 from cellab.scaffold.package import Target
-from cellab.scaffold.skeleton import Import, derive, import_lines
+from cellab.scaffold.skeleton import Import, import_lines, write_out
 
 TRIAL = Path(__file__).parents[1] / "config" / "trial.yaml"
 
@@ -40,8 +42,9 @@ packages = ["src/$module"]
 
 MODULE = Template('''"""The component $kind/$name: as yet it does what $kind/$like does.
 
-Write anew what is to differ, and delete what is not; when nothing of the base class is left, drop it. The docstrings of
-the methods say what they are given and asked for. Arguments of `__init__` stand in the YAML too, with their defaults.
+A plain class against its kind's contract, $contract, whose signatures and docstrings say
+what each member is given and asked for. `self.like` does the work: write anew what is to differ, and when nothing is
+left to it, drop it. Arguments of `__init__` stand in the YAML too, with their defaults.
 """
 
 $imports
@@ -113,8 +116,8 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
         like: the name of the component that it begins as; None: what a trial uses by default.
 
     Raises:
-        CellabError: there is no such kind or component to begin as, the name cannot be one or is taken, or the folder
-            holds something that is no package of components.
+        CellabError: there is no such kind, or none that has a contract, or no such component to begin as, the name
+            cannot be one or is taken, or the folder holds something that is no package of components.
     """
     _check_name(kind, name)
     base = components.get(kind, like or default_name(kind))
@@ -123,9 +126,12 @@ def draft(kind: str, name: str, folder: Path | None, like: str | None) -> Draft:
         raise CellabError(f"{base.where} is a function, not a class: begin as another {kind} with --like NAME.")
     target = package.find(folder or Path(f"cellab-{name.replace('_', '-')}"))
     module, cls = _module(target, kind, name), _class_name(name, kind, base_class)
-    skeleton = derive(base_class, cls, f"As yet what `{kind}/{base.name}` is: say here, in one sentence, what it does.")
+    contract = _contract(kind)
+    summary = f"As yet what `{kind}/{base.name}` is: say here, in one sentence, what it does."
+    skeleton = write_out(contract, base_class, cls, summary, _members(base, contract))
     imports = import_lines(skeleton.imports, target.packages)
     values = {"kind": kind, "name": name, "like": base.name, "cls": cls, "module": target.module, "group": GROUP}
+    values["contract"] = name_of(contract)
     tested: set[Import] = {
         ("cellab", "components"),
         ("cellab.data.synthetic", "Phantom"),
@@ -154,6 +160,21 @@ def default_name(kind: str) -> str:
     known = components.names(kind)
     chosen = next((entry[kind] for entry in OmegaConf.load(TRIAL).defaults if kind in entry), None)
     return str(chosen) if chosen is not None else "none" if "none" in known else known[0]
+
+
+def _contract(kind: str) -> type:
+    if kind not in CONTRACTS:
+        raise CellabError(f"{kind} is no kind that cellab has a contract for. There are: {', '.join(CONTRACTS)}.")
+    return CONTRACTS[kind]
+
+
+def _members(base: Component, contract: type) -> list[str]:
+    """Those of the contract that a component has; some of them it may lack."""
+    import torch
+
+    with torch.device("meta"):
+        built = components.build(base.kind, base.name)
+    return [member.name for member in members(contract) if member.is_had_by(built)]
 
 
 def _check_name(kind: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The source of a class that does what another does, with every public method written out to be changed."""
+"""The source of a class that keeps a contract as another does, with every member written out to be changed."""
 
 import ast
 import inspect
@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from typing import Any
+
+from cellab.conformity import is_network
 
 _REMARKS = re.compile(r"  # (?:noqa|type: ignore)\b.*$", re.MULTILINE)
 WIDTH = 120  # columns of a line
@@ -21,7 +23,7 @@ class Skeleton:
     """Python source, and what it needs.
 
     Args:
-        imports: of the names in its signatures, and of its base.
+        imports: of the names in its signatures, and of the class that it asks.
         code: the class.
     """
 
@@ -29,24 +31,32 @@ class Skeleton:
     code: str
 
 
-def derive(base: type, name: str, summary: str) -> Skeleton:
-    """A subclass of `base` called `name`, whose methods have the base's signatures and docstrings and call the base's.
+def write_out(contract: type, base: type, name: str, summary: str, members: Collection[str]) -> Skeleton:
+    """A plain class that keeps a contract by an object of the class `base`, with every member written out.
 
     Args:
-        base: a class whose source can be read.
+        contract: whose members have their signatures and docstrings there.
+        base: a class whose constructor's signature the new one has.
         name: of the new class.
         summary: the first line of its docstring; the rest is the base's.
+        members: names of those of the contract that it has.
     """
     imports: set[Import] = {(base.__module__, base.__name__)}
-    methods = []
-    for owner, node in _methods(base):
-        module = sys.modules[owner.__module__]
-        source = inspect.getsource(module)
-        methods.append(_method(node, source))
-        imports |= _imports(node, ast.parse(source), owner.__module__)
+    network = is_network(contract)
+    if network:
+        imports.add(("torch", "nn"))
+    head, passed, needed = _constructor(base)
+    begin = ["    super().__init__()"] if network else []
+    methods = ["\n".join([head, *begin, _call(f"self.like = {base.__name__}", passed)])]
+    source = _source(contract)
+    for node in _class_node(contract).body:
+        if isinstance(node, ast.FunctionDef) and node.name in members:
+            methods.append(_method(node, source))
+            needed |= _imports(node, ast.parse(source), contract.__module__)
     documentation = _docstring(base, summary)
-    code = f"class {name}({base.__name__}):\n" + textwrap.indent("\n\n".join([documentation, *methods]), "    ")
-    return Skeleton(frozenset(imports), "\n".join(line.rstrip() for line in code.splitlines()) + "\n")
+    bases = "(nn.Module)" if network else ""
+    code = f"class {name}{bases}:\n" + textwrap.indent("\n\n".join([documentation, *methods]), "    ")
+    return Skeleton(frozenset(imports | needed), "\n".join(line.rstrip() for line in code.splitlines()) + "\n")
 
 
 def _docstring(base: type, summary: str) -> str:
@@ -55,19 +65,22 @@ def _docstring(base: type, summary: str) -> str:
     return f'{prefix}"""{summary}\n{body}\n"""' if body.strip() else f'"""{summary}"""'
 
 
-def _methods(base: type) -> Iterator[tuple[type, ast.FunctionDef]]:
-    """The constructor and the public methods and properties, each from the class that defines it, in their order."""
-    seen: set[str] = set()
+def _constructor(base: type) -> tuple[str, list[str], set[Import]]:
+    """The head of a constructor like the base's, the arguments that it passes on, and what its signature imports."""
     for owner in base.__mro__:
         if owner.__module__.partition(".")[0] in _FOREIGN:
             continue
         for node in _class_node(owner).body:
-            public = isinstance(node, ast.FunctionDef) and (
-                node.name in ("__init__", "__call__") or node.name[0] != "_"
-            )
-            if isinstance(node, ast.FunctionDef) and public and node.name not in seen and _is_simple(node):
-                seen.add(node.name)
-                yield owner, node
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__" and node.body[0].lineno > node.lineno:
+                source = _source(owner)
+                return _head(node, source), _passed(node), _imports(node, ast.parse(source), owner.__module__)
+    if not inspect.signature(base).parameters:
+        return "def __init__(self) -> None:", [], set()
+    return "def __init__(self, **arguments: Any) -> None:", ["**arguments"], {("typing", "Any")}
+
+
+def _source(owner: type) -> str:
+    return inspect.getsource(sys.modules[owner.__module__])
 
 
 def _class_node(owner: type) -> ast.ClassDef:
@@ -78,27 +91,30 @@ def _class_node(owner: type) -> ast.ClassDef:
     raise AssertionError(f"{owner} is not in its module")
 
 
-def _is_simple(node: ast.FunctionDef) -> bool:
-    """Whether `super().method(...)` stands for it, and its signature has lines of its own."""
-    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
-    return not decorators & {"staticmethod", "classmethod"} and node.body[0].lineno > node.lineno
-
-
 def _method(node: ast.FunctionDef, source: str) -> str:
-    """Decorators, signature and docstring as they are written; the body calls the base's method."""
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    """Signature and docstring as the contract has them; the body asks `self.like`."""
+    if any(ast.unparse(decorator) == "property" for decorator in node.decorator_list):
+        return f"@property\n{_head(node, source)}\n    return self.like.{node.name}"
+    gives = not (isinstance(node.returns, ast.Constant) and node.returns.value is None)
+    # a network is called, not its `forward`
+    asked = "self.like" if node.name in ("__call__", "forward") else f"self.like.{node.name}"
+    return f"{_head(node, source)}\n{_call(f'return {asked}' if gives else asked, _passed(node))}"
+
+
+def _head(node: ast.FunctionDef, source: str) -> str:
+    """Signature and docstring, as they are written."""
     documented = ast.get_docstring(node) is not None
     last = node.body[0].end_lineno if documented else node.body[0].lineno - 1
-    head = _REMARKS.sub("", textwrap.dedent("\n".join(source.splitlines()[first - 1 : last])))
+    return _REMARKS.sub("", textwrap.dedent("\n".join(source.splitlines()[node.lineno - 1 : last])))
+
+
+def _passed(node: ast.FunctionDef) -> list[str]:
+    """The arguments of a method, as it hands them on."""
     arguments = node.args
     passed = [each.arg for each in [*arguments.posonlyargs, *arguments.args][1:]]
     passed += [f"*{arguments.vararg.arg}"] if arguments.vararg else []
     passed += [f"{each.arg}={each.arg}" for each in arguments.kwonlyargs]
-    passed += [f"**{arguments.kwarg.arg}"] if arguments.kwarg else []
-    is_property = any(ast.unparse(decorator) == "property" for decorator in node.decorator_list)
-    gives = not (isinstance(node.returns, ast.Constant) and node.returns.value is None)
-    call = f"{'return ' if gives else ''}super().{node.name}"
-    return f"{head}\n    {call}" if is_property else f"{head}\n{_call(call, passed)}"
+    return passed + ([f"**{arguments.kwarg.arg}"] if arguments.kwarg else [])
 
 
 def _call(function: str, arguments: list[str]) -> str:
@@ -112,7 +128,7 @@ def _call(function: str, arguments: list[str]) -> str:
 
 def _imports(node: ast.FunctionDef, module: ast.Module, module_name: str) -> set[Import]:
     """Where the names in a method's signature come from."""
-    signature: list[Any] = [node.args, *([node.returns] if node.returns else []), *node.decorator_list]
+    signature: list[Any] = [node.args, *([node.returns] if node.returns else [])]
     wanted = {name for part in signature for name in _names(part)}
     package = sys.modules[module_name].__package__ or ""
     imports: set[Import] = set()

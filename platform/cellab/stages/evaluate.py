@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cellab import hdf5
 from cellab.building import instantiate
+from cellab.contracts import Voting
 from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
@@ -31,7 +32,7 @@ def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
     """
     settings = request.settings
     device = torch.device(request.compute.device)
-    voting = instantiate(settings.voting, "evaluation.voting")
+    voting = instantiate(settings.voting, "evaluation.voting", Voting)
     members = [load_network(request.unet, "unet", workplace.inputs[key] / UNET, device) for key in request.members]
 
     def vote(images: Tensor) -> Tensor:

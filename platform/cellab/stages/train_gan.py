@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cellab import hdf5
 from cellab.building import instantiate
+from cellab.contracts import Augmentation, DiscriminatorEnsemble, GanAugmentation, GanLoss
 from cellab.data.dataset import Dataset
 from cellab.errors import DivergedError
 from cellab.requests import TrainGan
@@ -36,11 +37,11 @@ def train_gan(request: TrainGan, workplace: Workplace) -> dict[str, Any]:
     stream = random_stream(request.seed)
 
     # the networks and what changes them
-    generator: Any = build_network(request.generator, "generator", device)
-    ensemble = instantiate(request.discriminator_ensemble, "discriminator_ensemble")
+    generator = build_network(request.generator, "generator", device)
+    ensemble = instantiate(request.discriminator_ensemble, "discriminator_ensemble", DiscriminatorEnsemble)
     critics = [build_network(request.discriminator, "discriminator", device) for _ in range(ensemble.size)]
-    adversarial = instantiate(request.gan_loss, "gan_loss")
-    augment = instantiate(request.gan_augmentation, "gan_augmentation")
+    adversarial = instantiate(request.gan_loss, "gan_loss", GanLoss)
+    augment = instantiate(request.gan_augmentation, "gan_augmentation", GanAugmentation)
     generator_optimiser = adversarial.generator_optimiser(generator.parameters())
     optimisers = [adversarial.discriminator_optimiser(critic.parameters()) for critic in critics]
 
@@ -77,7 +78,7 @@ def train_gan(request: TrainGan, workplace: Workplace) -> dict[str, Any]:
         images = augment(fake(), stream)
         loss = ensemble(torch.stack([adversarial.generator_loss(critic(images)) for critic in critics]))
         losses["generator"] = _finite("generator", loss, step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         generator_optimiser.step()
         history.add(**losses)
         workplace.progress(step, settings.steps)
@@ -94,7 +95,7 @@ def train_gan(request: TrainGan, workplace: Workplace) -> dict[str, Any]:
 
 
 def _train_critics(
-    adversarial: Any,
+    adversarial: GanLoss,
     critics: list[nn.Module],
     optimisers: list[torch.optim.Optimizer],
     real: Tensor,
@@ -112,7 +113,7 @@ def _train_critics(
         if turn % interval == 0:
             loss = loss + interval * adversarial.regularisation(critic, real, fake, generator=stream)
         losses[f"discriminator {number}"] = _finite(f"discriminator {number}", loss, step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         adversarial.constrain(critic)
     return losses
@@ -128,9 +129,8 @@ def _finite(series: str, loss: Tensor, step: int) -> float:
 def _crop_source(request: TrainGan, path: Path, size: int, device: torch.device) -> CropSource:
     with Dataset.open(path) as data:
         frames = data.frames(request.data.scale, data.indices("train"))
-    return CropSource(
-        frames, None, size, instantiate(request.settings.crop_augmentation, "gan.crop_augmentation"), device
-    )
+    augmentation = instantiate(request.settings.crop_augmentation, "gan.crop_augmentation", Augmentation)
+    return CropSource(frames, None, size, augmentation, device)
 
 
 def _save_samples(path: Path, fake: Tensor, real: Tensor) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cellab.building import instantiate
+from cellab.contracts import SegmentationLoss, Teacher
 from cellab.errors import DivergedError
 from cellab.requests import PseudoLabelling, TrainMember
 from cellab.settings import Training
@@ -15,7 +16,7 @@ from cellab.training.checkpoint import Checkpoint, RandomState
 from cellab.training.determinism import generator
 from cellab.training.history import History
 from cellab.training.networks import UNET, build_network, load_network, save_weights, to_channels_last
-from cellab.training.sources import Mixture, Sources, Teacher, labelled_crops, pseudo_label_sources
+from cellab.training.sources import Mixture, Sources, labelled_crops, pseudo_label_sources
 
 
 def train_member(request: TrainMember, workplace: Workplace) -> dict[str, Any]:
@@ -36,11 +37,11 @@ def train_member(request: TrainMember, workplace: Workplace) -> dict[str, Any]:
     unet = build_network(request.unet, "unet", device).train()
     optimiser = instantiate(settings.optimiser, "training.optimiser")(unet.parameters())
     scheduler = _scheduler(settings, optimiser)
-    criterion = instantiate(request.segmentation_loss, "segmentation_loss")
+    criterion = instantiate(request.segmentation_loss, "segmentation_loss", SegmentationLoss)
 
     # who labels, and where pairs come from
     labelling = request.pseudo_labelling
-    teacher: Teacher | None = instantiate(labelling.teacher, "teacher") if labelling else None
+    teacher: Teacher | None = instantiate(labelling.teacher, "teacher", Teacher) if labelling else None
     average: nn.Module | None = None  # of this member's own weights, which labels in the parents' place
     sources: Sources = {}
     if labelling and teacher:

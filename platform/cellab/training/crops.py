@@ -7,29 +7,16 @@ rotation, scale, shear and flips are one linear map of output to input coordinat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cellab.contracts import Augmentation
 from cellab.errors import CellabError
 from cellab.training.planes import Planes
 from cellab.training.prominence import SummedAreas
-
-
-class Augmentation(Protocol):
-    """The contract of the kind `augmentation`."""
-
-    def linear(self, count: int, generator: torch.Generator) -> Tensor:
-        """Random linear maps (count, 2, 2) of output to input coordinates (x, y), on the CPU."""
-
-    def displacement(self, count: int, size: int, generator: torch.Generator) -> Tensor | None:
-        """Random offsets (count, size, size, 2) in pixels (x, y) that are added to those, on the CPU; None: none."""
-
-    def appearance(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Changes how images (B, 1, H, W) in [0, 1] look, not where things are."""
 
 
 @dataclass(frozen=True)

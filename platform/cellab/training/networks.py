@@ -1,34 +1,52 @@
 """Builds networks from their configurations and moves their weights in and out of files."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from cellab.building import instantiate
+from cellab.contracts import CONTRACTS, Generator, Network
 
 UNET = "unet.safetensors"
 GENERATOR = "generator.safetensors"
 
 
-def build_network(config: dict[str, Any], kind: str, device: torch.device) -> nn.Module:
+@overload
+def build_network(config: dict[str, Any], kind: Literal["generator"], device: torch.device) -> Generator: ...
+
+
+@overload
+def build_network(
+    config: dict[str, Any], kind: Literal["unet", "discriminator"], device: torch.device
+) -> nn.Module: ...
+
+
+def build_network(config: dict[str, Any], kind: str, device: torch.device) -> Any:
     """A new network, initialised from torch's global random stream, on the device.
 
     On the CPU, and on GPUs, convolutions are fastest with channels last.
     """
-    network = instantiate(config, kind)
-    assert isinstance(network, nn.Module)
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network: Any = instantiate(config, kind, CONTRACTS[kind])
+    return network.to(device=device, memory_format=torch.channels_last)
 
 
-def save_weights(network: nn.Module, path: Path) -> None:
+def save_weights(network: Network, path: Path) -> None:
     """Writes parameters and buffers as safetensors."""
     path.write_bytes(save({name: value.contiguous().cpu() for name, value in network.state_dict().items()}))
 
 
-def load_network(config: dict[str, Any], kind: str, path: Path, device: torch.device) -> nn.Module:
+@overload
+def load_network(config: dict[str, Any], kind: Literal["generator"], path: Path, device: torch.device) -> Generator: ...
+
+
+@overload
+def load_network(config: dict[str, Any], kind: Literal["unet"], path: Path, device: torch.device) -> nn.Module: ...
+
+
+def load_network(config: dict[str, Any], kind: Any, path: Path, device: torch.device) -> Any:
     """A network with weights from a file, in evaluation mode, without gradients."""
     state = torch.get_rng_state()  # the initialisation that is overwritten must not move the stage's random stream
     network = build_network(config, kind, device)

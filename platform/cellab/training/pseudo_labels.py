@@ -5,41 +5,18 @@ crop -> parents' mean probability X -> gate on the entropy of the soft X -> targ
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from cellab.contracts import Acceptance, Entropy, Voting
 from cellab.settings import PseudoLabels
 from cellab.training.crops import Crops
 from cellab.training.names import ACCEPTED, AS_EMPTY, BY_ENTROPY, BY_PROMINENCE, COUNTERS
 
 Member = Callable[[Tensor], Tensor]
-
-
-class Voting(Protocol):
-    """The contract of the kind `voting`."""
-
-    def votes(self, members: Sequence[Member], images: Tensor) -> Tensor:
-        """Each member's probability (K, B, 1, H, W); members give logits of images (B, 1, H, W)."""
-
-    def target(self, votes: Tensor) -> Tensor:
-        """The pseudo-label (B, 1, H, W) in [0, 1] that votes (K, B, 1, H, W) stand for."""
-
-
-class Acceptance(Protocol):
-    """The contract of the kind `acceptance`: a gate that remembers what it saw."""
-
-    threshold: float
-
-    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
-        """Whether each is accepted, one after the other, by its entropy or by its votes (K, B, 1, H, W)."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes it on."""
+Recombine = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +32,8 @@ class Labelling:
 
     parents: Sequence[Member]
     voting: Voting
-    entropy: Callable[[Tensor], Tensor]
-    recombination: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    entropy: Entropy
+    recombination: Recombine
 
 
 @dataclass(frozen=True)

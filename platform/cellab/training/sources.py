@@ -3,42 +3,27 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from cellab.building import instantiate
+from cellab.contracts import Acceptance, Augmentation, Entropy, Recombination, Teacher, Voting
 from cellab.data.dataset import Dataset
-from cellab.requests import Generated, PseudoLabelling, Source, TrainMember
+from cellab.requests import Generated, PseudoLabelling, TrainMember
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, warp
 from cellab.training.networks import GENERATOR, load_network
 from cellab.training.planes import Planes
-from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, concatenate
+from cellab.training.pseudo_labels import Batch, Labelling, PseudoLabelSource, Recombine, concatenate
 
 Sources = dict[str, PseudoLabelSource]
 
-SHARE_OF: dict[str, Source] = {
+SHARE_OF: dict[str, str] = {
     "labelled": "labelled",
     "real": "pseudo",
     "generated": "generated",
 }  # a source's share in the data mix
-
-
-class Teacher(Protocol):
-    """The contract of the kind `teacher`; one that does not inherit also has `start` and `update`."""
-
-    inherits: bool
-
-    def shares(self, shares: dict[Source, float], progress: float) -> dict[Source, float]:
-        """The shares of a batch's sources after a share `progress` of the training."""
-
-    def start(self, member: nn.Module) -> nn.Module:
-        """The network that labels in the parents' place."""
-
-    def update(self, teacher: nn.Module, member: nn.Module, step: int) -> None:
-        """Moves it after a step of the member."""
 
 
 def labelled_crops(request: TrainMember, path: Path, device: torch.device) -> CropSource:
@@ -54,7 +39,7 @@ def labelled_crops(request: TrainMember, path: Path, device: torch.device) -> Cr
             masks, annotated = truth, None
         else:
             masks, annotated = data.masks(scale, indices), data.annotated[indices]
-    augmentation = instantiate(request.augmentation, "augmentation")
+    augmentation = instantiate(request.augmentation, "augmentation", Augmentation)
     return CropSource(
         frames,
         masks,
@@ -84,19 +69,21 @@ def pseudo_label_sources(
         settings = replace(settings, refresh_probability=1.0)
     threshold = labelling.prominence
 
-    def source(propose: Callable[[int], Crops], recombination: Any, minimum_prominence: float) -> PseudoLabelSource:
+    def source(
+        propose: Callable[[int], Crops], recombination: Recombine, minimum_prominence: float
+    ) -> PseudoLabelSource:
         components = Labelling(
             parents=parents,
-            voting=instantiate(labelling.voting, "voting"),
-            entropy=instantiate(labelling.entropy, "entropy"),
+            voting=instantiate(labelling.voting, "voting", Voting),
+            entropy=instantiate(labelling.entropy, "entropy", Entropy),
             recombination=recombination,
         )
-        gate = instantiate(labelling.acceptance, "acceptance")
+        gate = instantiate(labelling.acceptance, "acceptance", Acceptance)
         return PseudoLabelSource(propose, components, gate, settings, minimum_prominence, stream, device)
 
     sources = {}
     if shares["pseudo"] > 0:
-        recombination = instantiate(labelling.recombination, "recombination")
+        recombination = instantiate(labelling.recombination, "recombination", Recombination)
         sources["real"] = source(lambda count: crops.draw(count, threshold, stream), recombination, 0.0)
     if labelling.generated:
         minimum = threshold if settings.minimum_prominence is None else settings.minimum_prominence
@@ -116,7 +103,7 @@ def _generated(
 ) -> Callable[[int], Crops]:
     """Proposals from the lineage's generator, upsampled to the crops' size and augmented like them (paper 4.3)."""
     weights = workplace.inputs[generated.key] / GENERATOR
-    network: Any = load_network(generated.generator, "generator", weights, device)
+    network = load_network(generated.generator, "generator", weights, device)
 
     def propose(count: int) -> Crops:
         latent = torch.randn(count, network.latent, generator=stream).to(device)

@@ -1,0 +1,274 @@
+"""The contract of each kind of component: the members that the engine asks for, their shapes, dtypes and ranges.
+
+A component is any class with these members; there is no base class. `cellab components show` prints the contract of its
+kind, `cellab components new` writes a class against it, and what a component lacks of it is told before any compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:  # planning a lineage knows contracts, and needs no PyTorch for it
+    import torch
+    from torch import Tensor, nn
+
+MAY_LACK = "_may_lack"
+_Member = TypeVar("_Member", bound=Callable[..., Any])
+
+
+def may_lack(where: str = "") -> Callable[[_Member], _Member]:
+    """Marks a member that a component need not have; with `where`, only one whose attribute of that name is true."""
+
+    def mark(member: _Member) -> _Member:
+        setattr(member, MAY_LACK, where)
+        return member
+
+    return mark
+
+
+class Network(Protocol):
+    """A `torch.nn.Module`: what the engine uses of one, whatever its kind."""
+
+    def __call__(self, *inputs: Any) -> Any:
+        """What `forward` gives."""
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """What an optimiser changes."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Parameters and buffers, as they are saved."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+        """Takes them on."""
+
+    def eval(self) -> Any:
+        """Changes to evaluation mode."""
+
+
+class Unet(Network, Protocol):
+    """A member of a generation: a `torch.nn.Module` from grey images to logits of cells."""
+
+    @property
+    @may_lack()
+    def in_channels(self) -> int:
+        """Channels of the image: 1, which is also what counts where it is not told."""
+
+    @property
+    @may_lack()
+    def stride(self) -> int:
+        """The sides of an image must be multiples of it (pixels); 1 where it is not told."""
+
+    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
+        """Logits (B, 1, H, W) of images (B, 1, H, W) float32 in [0, 1]; in training also several."""
+
+
+class SegmentationLoss(Protocol):
+    """How far a member's logits are from the target."""
+
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """A finite scalar, of logits, targets in [0, 1] and weights of at least 0, all (B, 1, H, W) float32."""
+
+
+class Augmentation(Protocol):
+    """Random maps that crops are drawn through, and random changes of how they look."""
+
+    def linear(self, count: int, generator: torch.Generator) -> Tensor:
+        """Random linear maps (count, 2, 2) float32 of output to input coordinates (x, y), on the CPU."""
+
+    def displacement(self, count: int, size: int, generator: torch.Generator) -> Tensor | None:
+        """Random offsets (count, size, size, 2) in pixels (x, y) that are added to those, on the CPU; None: none."""
+
+    def appearance(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Changes how images (B, 1, H, W) float32 in [0, 1] look, not where things are."""
+
+
+class ProminenceSchedule(Protocol):
+    """How prominent, by the mean of its mask, a crop must be."""
+
+    def labelled(self, generation: int) -> float:
+        """The least prominence, in [0, 1], of labelled crops in a generation (from 0)."""
+
+    def pseudo(self, generation: int) -> float:
+        """The least prominence, in [0, 1], of pseudo-labelled crops in a generation (from 1)."""
+
+
+class DataMix(Protocol):
+    """Which part of a batch comes from which source."""
+
+    def shares(self, generation: int) -> dict[str, float]:
+        """The shares of `labelled`, `pseudo` and `generated` in a generation (from 0), in [0, 1]; they add up to 1."""
+
+
+class Teacher(Protocol):
+    """Who labels crops for the members of a generation after the first."""
+
+    @property
+    def inherits(self) -> bool:
+        """Whether the members of the generation before label; else a network of the member's own does."""
+
+    def shares(self, shares: Mapping[str, float], progress: float) -> dict[str, float]:
+        """The data mix's shares as they are after a share `progress` of the training, in [0, 1]; they add up to 1."""
+
+    @may_lack(where="inherits")
+    def start(self, member: nn.Module) -> nn.Module:
+        """Where none inherits: the network that labels, of a new member; in evaluation mode, without gradients."""
+
+    @may_lack(where="inherits")
+    def update(self, teacher: nn.Module, member: nn.Module, step: int) -> None:
+        """Where none inherits: moves that network, in place, after a step of the member (from 1)."""
+
+
+class Voting(Protocol):
+    """How the parents of a generation agree on a pseudo-label."""
+
+    def votes(self, members: Sequence[Callable[[Tensor], Tensor]], images: Tensor) -> Tensor:
+        """Each member's probability (K, B, 1, H, W) in [0, 1]; members give logits of images (B, 1, H, W) in [0, 1]."""
+
+    def target(self, votes: Tensor) -> Tensor:
+        """The pseudo-label (B, 1, H, W) in [0, 1] that votes (K, B, 1, H, W) stand for."""
+
+
+class Entropy(Protocol):
+    """How unsure a pseudo-label is."""
+
+    def __call__(self, probability: Tensor) -> Tensor:
+        """One number for each mask, (B,), of at least 0, of probabilities (B, 1, H, W) in [0, 1]."""
+
+
+class Acceptance(Protocol):
+    """A gate that pseudo-labels pass one after the other, and that remembers what it saw."""
+
+    @property
+    def threshold(self) -> float:
+        """The entropy that the next mask is held against, for reports; infinite where there is none."""
+
+    def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
+        """Whether each of the next B masks passes, by its entropy or by its votes (K, B, 1, H, W)."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """What it remembers: tensors, numbers, texts, and lists and dicts of them."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what was remembered."""
+
+
+class Recombination(Protocol):
+    """What becomes of the given mask once there is a pseudo-label."""
+
+    def __call__(self, given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
+        """Target in [0, 1] and weight of at least 0, of given mask and pseudo-label in [0, 1]; all (B, 1, H, W)."""
+
+
+class Generator(Network, Protocol):
+    """A `torch.nn.Module` from vectors of noise to grey images."""
+
+    @property
+    def latent(self) -> int:
+        """Length of the vector of noise."""
+
+    @property
+    def size(self) -> int:
+        """Side of the images, in pixels."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images (B, 1, size, size) in [-1, 1] of vectors (B, latent) from N(0, 1), all float32."""
+
+
+class Discriminator(Network, Protocol):
+    """A `torch.nn.Module` that judges images one by one; the larger its logit, the more real they look."""
+
+    @property
+    @may_lack()
+    def in_channels(self) -> int:
+        """Channels of the image: 1, which is also what counts where it is not told."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B,) of images (B, 1, S, S) float32, about [-1, 1], where S is the generator's size."""
+
+
+class DiscriminatorEnsemble(Protocol):
+    """How many discriminators there are, and what the generator minimises against them."""
+
+    @property
+    def size(self) -> int:
+        """How many discriminators there are, D, at least 1."""
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        """A scalar, of the generator's losses (D,) against each discriminator."""
+
+
+class GanLoss(Protocol):
+    """What discriminators and generator minimise, and the optimisers that suit them."""
+
+    @property
+    def critic_steps(self) -> int:
+        """Steps of each discriminator for one of the generator, at least 1."""
+
+    @property
+    def regularisation_interval(self) -> int:
+        """Every so many steps of a discriminator `regularisation` is due, and then weighs as many times as much."""
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """What a discriminator minimises, without `regularisation`: a scalar, of two batches of logits (B,)."""
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        """What the generator minimises against one discriminator: a scalar, of logits (B,)."""
+
+    def regularisation(
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, *, generator: torch.Generator | None
+    ) -> Tensor:
+        """A scalar that is added to the discriminator's loss, of images (B, 1, S, S); chance is `generator`'s."""
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Restricts the discriminator's weights, in place, after its optimiser's step."""
+
+    def discriminator_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """An optimiser of a discriminator's parameters."""
+
+    def generator_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """An optimiser of the generator's parameters."""
+
+
+class GanRegulariser(Protocol):
+    """What keeps a discriminator smooth; a part of the adversarial loss."""
+
+    @property
+    @may_lack()
+    def interval(self) -> int:
+        """Steps of the discriminator from one penalty to the next; 1 where it is not told."""
+
+    def penalty(
+        self, discriminator: nn.Module, real: Tensor, fake: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """A scalar that is added to the discriminator's loss, of images (B, 1, S, S); chance is `generator`'s."""
+
+    def constrain(self, discriminator: nn.Module) -> None:
+        """Restricts the discriminator's weights, in place, after its optimiser's step."""
+
+
+class GanAugmentation(Protocol):
+    """What discriminators see in an image's place, real and generated alike."""
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Changed images (B, 1, S, S), of ones in [-1, 1]; gradients flow through to these."""
+
+
+CONTRACTS: dict[str, type] = {
+    "acceptance": Acceptance,
+    "augmentation": Augmentation,
+    "data_mix": DataMix,
+    "discriminator": Discriminator,
+    "discriminator_ensemble": DiscriminatorEnsemble,
+    "entropy": Entropy,
+    "gan_augmentation": GanAugmentation,
+    "gan_loss": GanLoss,
+    "gan_regulariser": GanRegulariser,
+    "generator": Generator,
+    "prominence_schedule": ProminenceSchedule,
+    "recombination": Recombination,
+    "segmentation_loss": SegmentationLoss,
+    "teacher": Teacher,
+    "unet": Unet,
+    "voting": Voting,
+}

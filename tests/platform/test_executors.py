@@ -194,6 +194,24 @@ def test_what_ends_last_is_shown_too(study, tmp_path, ray_cluster):
     assert [line.partition("]")[0] for line in lines] == [f"[{n}/{count}" for n in range(1, count + 1)]
 
 
+def scores(made, store: Store) -> dict[str, list[float]]:
+    """Precision and recall of each arm's last generation on validation."""
+    found = {}
+    for trial in made.trials:
+        rows = store.outcome(trial.lineage.generations[-1].evaluation).metrics["rows"]
+        wanted = [row for row in rows if row["split"] == "validation" and row["average"] == "micro"]
+        found[trial.arm.name] = [row["value"] for row in wanted if row["metric"] in ("precision", "recall")]
+    return found
+
+
+def test_the_vote_that_evaluates_decides(study, tmp_path):
+    """Its threshold moves what is called a cell: at 0 all is, close to 1 nothing."""
+    made = study("evaluation.voting.threshold", [0.0, 0.999999], "generations=1")
+    everything, nothing = scores(made, run_inline(made, tmp_path / "store")).values()
+    assert everything[1] == 1.0
+    assert nothing[1] == 0.0
+
+
 def test_results_have_every_metric_of_every_generation(study, tmp_path):
     made = study("gan_loss", ["ns", "wgan"], seeds=(0, 1))
     store = run_inline(made, tmp_path / "store")

@@ -9,41 +9,44 @@ from torch import Tensor
 
 
 def predict(
-    network: Callable[[Tensor], Tensor],
+    votes: Callable[[Tensor], Tensor],
     frame: NDArray[np.uint8],
     tile: int,
     overlap: float,
     batch_size: int,
     device: torch.device,
 ) -> NDArray[np.float32]:
-    """The probability of every pixel of a frame.
+    """The probability of every pixel of a frame, by each voter.
 
     Args:
-        network: images (B, 1, tile, tile) in [0, 1] to probabilities of the same shape.
+        votes: images (B, 1, tile, tile) in [0, 1] to probabilities (K, B, 1, tile, tile) of K voters.
         frame: (H, W) of any size; mirrored beyond its border where tiles stick out.
         tile: side of a tile, in pixels; a multiple of the network's stride.
         overlap: share of a tile that it has in common with its neighbour, in [0, 1).
         batch_size: tiles at once.
-        device: where the network is.
+        device: where the voters are.
 
     Returns:
-        (H, W) in [0, 1].
+        (K, H, W) in [0, 1].
     """
     height, width = frame.shape
     rows, columns = starts(height, tile, overlap), starts(width, tile, overlap)
     padded = np.pad(frame, _padding(height, rows, tile) + _padding(width, columns, tile), mode="reflect")
     places = [(row, column) for row in rows for column in columns]
     window = smooth_window(tile)
-    total = np.zeros(padded.shape, np.float64)
+    total: NDArray[np.float64] | None = None
     weight = np.zeros(padded.shape, np.float64)
     for chunk in _chunks(places, batch_size):
         tiles = np.stack([padded[row : row + tile, column : column + tile] for row, column in chunk])
         images = torch.from_numpy(tiles)[:, None].to(device).float() / 255
-        for (row, column), probability in zip(chunk, network(images)[:, 0].cpu().numpy(), strict=True):
+        of_chunk = votes(images)[:, :, 0].cpu().numpy()  # (K, B, tile, tile)
+        total = np.zeros((len(of_chunk), *padded.shape), np.float64) if total is None else total
+        for number, (row, column) in enumerate(chunk):
             area = np.s_[row : row + tile, column : column + tile]
-            total[area] += window * probability
+            total[:, *area] += window * of_chunk[:, number]
             weight[area] += window
-    return (total / weight)[:height, :width].astype(np.float32)
+    assert total is not None  # every frame has a tile
+    return (total / weight)[:, :height, :width].astype(np.float32)
 
 
 def _padding(length: int, places: list[int], tile: int) -> tuple[tuple[int, int]]:

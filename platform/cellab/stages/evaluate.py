@@ -35,9 +35,8 @@ def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
     voting = instantiate(settings.voting, "evaluation.voting", Voting)
     members = [load_network(request.unet, "unet", workplace.inputs[key] / UNET, device) for key in request.members]
 
-    def vote(images: Tensor) -> Tensor:
-        probability: Tensor = voting.votes(members, to_channels_last(images)).mean(dim=0)
-        return probability
+    def votes(images: Tensor) -> Tensor:
+        return voting.votes(members, to_channels_last(images))
 
     rows: list[dict[str, Any]] = []
     with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / OVERLAYS) as pictures:
@@ -47,11 +46,12 @@ def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
             tally = _Tally()
             shown = set(_spread(indices, settings.overlays).tolist())
             for index, frame, given, truth in _frames(data, request.data.scale, indices):
-                probability = predict(vote, frame, settings.tile, settings.overlap, settings.batch_size, device)
+                voted = predict(votes, frame, settings.tile, settings.overlap, settings.batch_size, device)
+                decided = voting.target(torch.from_numpy(voted)[:, None, None])[0, 0].numpy() > 0.5
                 annotated = bool(data.annotated[index])
-                tally.add(probability > 0.5, given if annotated else None, truth)
+                tally.add(decided, given if annotated else None, truth)
                 if index in shown:
-                    _save_overlay(pictures, split, index, data.names[index], frame, given, truth, probability)
+                    _save_overlay(pictures, split, index, data.names[index], frame, given, truth, voted.mean(axis=0))
                 done += 1
                 workplace.progress(done, total)
             rows += [{"split": split, **row} for row in tally.rows()]

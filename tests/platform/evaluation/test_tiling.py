@@ -12,10 +12,11 @@ CPU = torch.device("cpu")
 
 
 def identity(images):
+    """One voter, who says what it sees, and one who says the opposite."""
     assert images.shape[1:] == (1, 16, 16)
     assert float(images.min()) >= 0
     assert float(images.max()) <= 1
-    return images
+    return torch.stack([images, 1 - images])
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (5, 9), (40, 16), (37, 61), (1, 30)])
@@ -23,7 +24,7 @@ def identity(images):
 def test_a_pointwise_network_is_reproduced(shape, overlap):
     frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     found = predict(identity, frame, 16, overlap, 3, CPU)
-    np.testing.assert_allclose(found, frame / 255, atol=1e-6)
+    np.testing.assert_allclose(found, [frame / 255, 1 - frame / 255], atol=1e-6)
 
 
 def test_no_seams():
@@ -31,11 +32,11 @@ def test_no_seams():
     ramp = torch.linspace(0, 1, 16).expand(16, 16)
 
     def positional(images):
-        return ramp.expand_as(images[:, 0])[:, None]
+        return ramp.expand_as(images[:, 0])[None, :, None]
 
     frame = np.zeros((16, 128), np.uint8)
-    blended = predict(positional, frame, 16, 0.5, 8, CPU)
-    hard = predict(positional, frame, 16, 0.0, 8, CPU)
+    (blended,) = predict(positional, frame, 16, 0.5, 8, CPU)
+    (hard,) = predict(positional, frame, 16, 0.0, 8, CPU)
     assert np.abs(np.diff(hard, axis=1)).max() > 0.5
     assert np.abs(np.diff(blended, axis=1)).max() < 0.2
 

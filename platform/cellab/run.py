@@ -12,13 +12,13 @@ from rich.console import Console
 
 from cellab import interruption
 from cellab.cli.display import Display
-from cellab.data.dataset import Dataset
-from cellab.errors import CellabError, DataError, reason
+from cellab.errors import CellabError, reason
 from cellab.executors.monitor import HOWS, How, Monitor, Snapshot
 from cellab.executors.stopping import Endings, Stopped
 from cellab.provenance import provenance
 from cellab.reports import write_reports
 from cellab.results import write_results
+from cellab.seen_content import check_content
 from cellab.store import Store
 from cellab.study import Study, plan
 from cellab.study_files.claim import claim_folder
@@ -58,7 +58,7 @@ def run_study(study: Study, store: Store, folder: StudyFolder, address: str | No
         DataError: the data set's content is not what its digest says.
         KeyboardInterrupt: Ctrl-C; what is finished is stored, and results so far are written.
     """
-    _check_content(study)
+    check_content(study.data_path, store)
     planned = plan(study, store)
     _announce(planned, console)
     with interruption.stoppable(), _executor(study, address, console) as execute:
@@ -122,16 +122,6 @@ def _inline(study: Study, store: Store, folder: StudyFolder, display: Display) -
     monitor = Monitor.of(study.stages.values(), slots=1)
     display.watch(monitor.snapshot)
     return inline.run_study(study, store, monitor)
-
-
-def _check_content(study: Study) -> None:
-    """Stored results stand for the data set's digest: the content must be what it says."""
-    with Dataset.open(study.data_path) as data:
-        if data.content_digest() != data.digest:
-            raise DataError(
-                f"{study.data_path} is damaged or was changed by hand: its content is not what its digest says. "
-                f"Make it again by cellab data import, hide or synth."
-            )
 
 
 def _finish(

@@ -7,6 +7,7 @@ Layout below the root (a folder, or any URL that fsspec knows):
                              *.safetensors, *.h5
                              manifest.json     SHA-256 of each of the files above, written last
     checkpoints/<key>.safetensors              the state of an unfinished stage
+    content/<hash of path>.json                a data set whose content was seen to be what its digest says
 
 A folder is written beside and renamed into place; on object stores, which cannot rename, the manifest goes last and a
 folder without one counts as absent. No pickle anywhere.
@@ -161,16 +162,23 @@ class Store:
 
     def read_checkpoint(self, key: str) -> bytes | None:
         """The last state of an unfinished stage, or None."""
-        path = f"{self.root}/checkpoints/{key}.safetensors"
-        try:
-            return bytes(self.filesystem.cat_file(path))
-        except FileNotFoundError:
-            return None
+        return self.read_note(f"checkpoints/{key}.safetensors")
 
     def write_checkpoint(self, key: str, content: bytes) -> None:
         """Replaces the state of an unfinished stage, atomically."""
-        path = f"{self.root}/checkpoints/{key}.safetensors"
-        self.filesystem.makedirs(f"{self.root}/checkpoints", exist_ok=True)
+        self.write_note(f"checkpoints/{key}.safetensors", content)
+
+    def read_note(self, name: str) -> bytes | None:
+        """What was written under a name `<folder>/<file>` below the root, or None."""
+        try:
+            return bytes(self.filesystem.cat_file(f"{self.root}/{name}"))
+        except FileNotFoundError:
+            return None
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Replaces what is under a name `<folder>/<file>` below the root, atomically."""
+        path = f"{self.root}/{name}"
+        self.filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
         if not self.is_local:
             self.filesystem.pipe_file(path, content)
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cellab.data.dataset import Dataset
-from cellab.executors.monitor import How
+from cellab.stage import How
 from cellab.study import Study
 
 PACKAGES = ("torch", "ray", "optuna", "hydra-core", "numpy", "scipy", "h5py", "plotly", "polars", "safetensors")

@@ -13,12 +13,13 @@ from rich.console import Console
 from cellab import interruption
 from cellab.cli.display import Display
 from cellab.errors import CellabError, reason
-from cellab.executors.monitor import HOWS, How, Monitor, Snapshot
+from cellab.executors.monitor import Monitor, Snapshot
 from cellab.executors.stopping import Endings, Stopped
 from cellab.provenance import provenance
 from cellab.reports import write_reports
 from cellab.results import write_results
 from cellab.seen_content import check_content
+from cellab.stage import HOWS, How
 from cellab.store import Store
 from cellab.study import Study, plan
 from cellab.study_files.claim import claim_folder

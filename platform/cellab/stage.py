@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from cellab.requests import Request, as_json
 from cellab.stage_kinds import kind_of
@@ -61,6 +61,23 @@ class Stage:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no white space: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+How = Literal["finished", "reused", "diverged", "failed", "stopped", "skipped"]  # a stage ends
+HOWS: tuple[How, ...] = get_args(How)
+
+
+class Watch(Protocol):
+    """Told what happens to stages."""
+
+    def begin(self, stage: Stage) -> None:
+        """A stage begins to compute."""
+
+    def progress(self, key: str, step: int, steps: int) -> None:
+        """Step `step` of `steps` of a stage is done."""
+
+    def end(self, stage: Stage, how: How) -> None:
+        """A stage has ended."""
 
 
 class Progress(Protocol):

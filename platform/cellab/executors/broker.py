@@ -11,7 +11,7 @@ from cellab import stages
 from cellab.executors.driver import Ending
 from cellab.executors.monitor import Monitor, Snapshot
 from cellab.executors.stopping import Endings
-from cellab.stage import Outcome, Progress, Stage
+from cellab.stage import How, Outcome, Stage
 from cellab.store import Store
 
 PROGRESS_SECONDS = 1.0
@@ -47,7 +47,7 @@ class Broker:
     """
 
     def __init__(self, store_url: str, data_path: Path, wanted: list[Stage], slots: int) -> None:
-        self.store = Store(store_url)
+        self.store_url = store_url
         self.data_path = data_path
         self.monitor = Monitor.of(wanted, slots)
         self.references: dict[str, ray.ObjectRef[Outcome]] = {}
@@ -65,10 +65,6 @@ class Broker:
         return self.references[stage.key]
 
     def _begin(self, stage: Stage) -> "ray.ObjectRef[Outcome]":
-        if self.store.is_sound(stage.key):
-            self.monitor.end(stage, "reused")
-            return ray.put(self.store.outcome(stage.key))
-        self.store.discard(stage.key)
         task = run_stage.options(
             name=stage.label,
             num_cpus=stage.threads - DRIVERS_SHARE,
@@ -77,7 +73,7 @@ class Broker:
         )
         needs = [self.references[key] for key in stage.needs]
         broker = ray.get_runtime_context().current_actor
-        reference: ray.ObjectRef[Outcome] = task.remote(stage, self.store.url, self.data_path, broker, *needs)
+        reference: ray.ObjectRef[Outcome] = task.remote(stage, self.store_url, self.data_path, broker, *needs)
         return reference
 
     def begin(self, key: str) -> None:
@@ -109,30 +105,32 @@ class Broker:
 @ray.remote(max_retries=1)
 def run_stage(stage: Stage, store_url: str, data_path: Path, broker: Any, *needs: Outcome) -> Outcome:
     """The task of one stage; its needs' outcomes come resolved."""
-    for outcome in needs:
-        if outcome.diverged:
-            broker.end.remote(stage.key, "skipped")
-            return Outcome(stage.key, {"diverged": outcome.diverged})
-    broker.begin.remote(stage.key)
-    how = "stopped"
+    watch = _Remote(broker)
     try:
-        outcome = stages.run(stage, Store(store_url), data_path, _throttled(broker, stage.key))
-        how = "diverged" if outcome.diverged else "finished"
-        return outcome
-    except Exception:
-        how = "failed"
+        return stages.obtain(stage, Store(store_url), data_path, needs, watch)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # else it has failed, and that is told
+            watch.end(stage, "stopped")
         raise
-    finally:
-        broker.end.remote(stage.key, how)
 
 
-def _throttled(broker: Any, key: str) -> Progress:
-    last = 0.0
+class _Remote:
+    """Tells a broker, of progress not too often."""
 
-    def progress(step: int, steps: int) -> None:
-        nonlocal last
-        if (now := time.monotonic()) - last >= PROGRESS_SECONDS:
-            last = now
-            broker.progress.remote(key, step, steps)
+    def __init__(self, broker: Any) -> None:
+        self.broker = broker
+        self.told = 0.0
 
-    return progress
+    def begin(self, stage: Stage) -> None:
+        """A stage begins."""
+        self.broker.begin.remote(stage.key)
+
+    def progress(self, key: str, step: int, steps: int) -> None:
+        """A stage is at a step."""
+        if (now := time.monotonic()) - self.told >= PROGRESS_SECONDS:
+            self.told = now
+            self.broker.progress.remote(key, step, steps)
+
+    def end(self, stage: Stage, how: How) -> None:
+        """A stage has ended."""
+        self.broker.end.remote(stage.key, how)

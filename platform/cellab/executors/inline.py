@@ -47,27 +47,21 @@ class InlineRunner:
         return self.outcomes[key]
 
     def _run(self, stage: Stage) -> Outcome:
-        for key in stage.needs:
-            if (outcome := self.wait(key)).diverged:
-                self.monitor.end(stage, "skipped")
-                return outcome
-        if self.store.is_sound(stage.key):
-            self.monitor.end(stage, "reused")
-            return self.store.outcome(stage.key)
-        self.store.discard(stage.key)
-        self.monitor.begin(stage)
+        needs = [self.wait(key) for key in stage.needs]
+        watch = _Interruptible(self.monitor)
+        return stages.obtain(stage, self.store, self.data_path, needs, watch, self.checkpoint_seconds)
 
-        def progress(step: int, steps: int) -> None:
-            interruption.check()
-            self.monitor.progress(stage.key, step, steps)
 
-        try:
-            outcome = stages.run(stage, self.store, self.data_path, progress, self.checkpoint_seconds)
-        except Exception:
-            self.monitor.end(stage, "failed")
-            raise
-        self.monitor.end(stage, "diverged" if outcome.diverged else "finished")
-        return outcome
+class _Interruptible:
+    """Tells a monitor, and stops where a signal's exception was swallowed by a library."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.begin, self.end, self.monitor = monitor.begin, monitor.end, monitor
+
+    def progress(self, key: str, step: int, steps: int) -> None:
+        """A stage is at a step."""
+        interruption.check()
+        self.monitor.progress(key, step, steps)
 
 
 def run_study(study: Study, store: Store, monitor: Monitor) -> Endings:

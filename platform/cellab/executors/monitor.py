@@ -4,12 +4,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
-from cellab.stage import Stage
-
-How = Literal["finished", "reused", "diverged", "failed", "stopped", "skipped"]
-HOWS: tuple[How, ...] = get_args(How)
+from cellab.stage import How, Stage
 
 
 @dataclass

@@ -1,17 +1,58 @@
 """The stages of a lineage, and how one is run: once, inside the store."""
 
+import functools
 import importlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cellab.errors import CellabError, DataError, DivergedError
 from cellab.fingerprint import stage_fingerprint
 from cellab.requests import as_json, seed_of
-from cellab.stage import CheckpointFile, Outcome, Progress, Stage, Workplace, canonical_json
+from cellab.stage import CheckpointFile, Outcome, Progress, Stage, Watch, Workplace, canonical_json
 from cellab.stage_kinds import kind_of
 from cellab.store import Store
 
 CHECKPOINT_SECONDS = 60.0
+
+
+def obtain(
+    stage: Stage,
+    store: Store,
+    data_path: Path,
+    needs: Iterable[Outcome],
+    watch: Watch,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Outcome:
+    """The outcome of a stage: skipped where one that it reads diverged, stored already, or computed now.
+
+    Args:
+        stage: whose outcome is wanted.
+        store: where results are read and written.
+        data_path: the data set's file.
+        needs: the outcomes of the stages that it reads.
+        watch: told how it ends, unless it is interrupted: then whoever interrupts knows.
+        checkpoint_seconds: at least this long between two checkpoints.
+
+    Raises:
+        CellabError: the stage failed; or whatever else breaks it.
+    """
+    for outcome in needs:
+        if outcome.diverged:
+            watch.end(stage, "skipped")
+            return Outcome(stage.key, {"diverged": outcome.diverged})
+    if store.is_sound(stage.key):
+        watch.end(stage, "reused")
+        return store.outcome(stage.key)
+    store.discard(stage.key)
+    watch.begin(stage)
+    try:
+        outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
+    except Exception:
+        watch.end(stage, "failed")
+        raise
+    watch.end(stage, "diverged" if outcome.diverged else "finished")
+    return outcome
 
 
 def run(

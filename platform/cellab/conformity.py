@@ -66,8 +66,10 @@ class Member:
         return callable(self.of(component))
 
     def of(self, component: object) -> Any:
-        """The component's own; None where there is none. An object is its own `__call__`, and so is a function."""
-        return component if self.name == "__call__" else getattr(component, self.name, None)
+        """The component's own; None where there is none. Of what is called, itself; of a module, its `forward`."""
+        if self.name == "__call__":
+            return getattr(component, "forward", component)
+        return getattr(component, self.name, None)
 
 
 def members(contract: type) -> Iterator[Member]:

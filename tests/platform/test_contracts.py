@@ -120,6 +120,12 @@ def measure(probability):
         ("unet", Net(), []),
         ("unet", measure, ["is no torch.nn.Module", "has no method forward(image)"]),
         (
+            "segmentation_loss",
+            nn.BCEWithLogitsLoss(),
+            ["has __call__(input, target), which cannot be called as __call__(logits, target, weight)"],
+        ),
+        ("segmentation_loss", nn.GaussianNLLLoss(), []),
+        (
             "gan_loss",
             Scheduled(),
             [

@@ -96,7 +96,7 @@ class Outcome:
 
     @property
     def diverged(self) -> dict[str, Any] | None:
-        """`{"series", "step", "value", "label"}` where a loss became NaN or infinite, else None."""
+        """`{"series", "step", "value"}` where a loss became NaN or infinite, else None."""
         diverged: dict[str, Any] | None = self.metrics.get("diverged")
         return diverged
 

@@ -27,6 +27,7 @@ def test_the_ablations_that_there_are():
     assert {path.stem for path in ABLATIONS.glob("*.yaml")} >= PROMISED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in ABLATIONS.glob("*.yaml")))
 def test_every_ablation_plans_and_runs(cellab, phantom, tmp_path, shared_store, name):
     ablation = load(name, [], ABLATIONS)

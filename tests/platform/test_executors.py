@@ -38,6 +38,7 @@ def run_inline(study, folder: Path) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_inline_and_ray_leave_the_same_bytes(study, tmp_path, ray_cluster):
     made = study("gan_loss", ["ns_gp", "wgan"], "members=2", seeds=(0, 1))
     one = run_inline(made, tmp_path / "inline")

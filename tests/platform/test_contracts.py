@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,8 +145,9 @@ def test_a_trials_components_are_held_to_their_contracts_before_any_compute(tmp_
     (tmp_path / "careless_lab.py").write_text("class Mute:\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = compose_trial(["data.path=x.h5", "scale=smoke"])
-    config["entropy"] = config["evaluation"]["voting"] = {"_target_": "careless_lab.Mute"}
-    built, mistakes = build_all(config)
+    mute = {"_target_": "careless_lab.Mute"}
+    parts, evaluation = config.components | {"entropy": mute}, replace(config.evaluation, voting=mute)
+    built, mistakes = build_all(replace(config, components=parts, evaluation=evaluation))
     told = "careless_lab.Mute has no method"
     assert mistakes == [
         f"entropy: {told} __call__(probability); cellab.contracts.Entropy asks for it.",
@@ -154,17 +156,17 @@ def test_a_trials_components_are_held_to_their_contracts_before_any_compute(tmp_
     ]
     assert not {"entropy", "evaluation.voting"} & set(built)
     with pytest.raises(ConfigError, match=r"^entropy: careless_lab\.Mute has no method"):
-        components.instantiate(config["entropy"], "entropy", contracts.Entropy)
+        components.instantiate(mute, "entropy", contracts.Entropy)
 
 
 def test_whether_a_teacher_inherits_may_be_known_only_once_it_is_built(tmp_path, monkeypatch):
     """As of a class that `components new` wrote."""
     source = (
-        "from cellab_components.teacher import ExponentialMovingAverage\n\n\n"
+        "from cellab_components.teacher.ema import ExponentialMovingAverage\n\n\n"
         "class Own(ExponentialMovingAverage):\n"
         "    inherits = property(lambda self: False)\n"
     )
     (tmp_path / "own_teacher.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     own = ("teacher=ema", "teacher._target_=own_teacher.Own")
-    assert compose_trial(["data.path=x.h5", "equal_compute=true", *own])["generations"] == 2
+    assert compose_trial(["data.path=x.h5", "equal_compute=true", *own]).lineage.generations == 2

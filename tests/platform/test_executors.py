@@ -262,7 +262,7 @@ def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(s
 
 def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
     """Two CPUs hold two stages, and the trials' drivers besides."""
-    made = study("gan_loss", ["ns", "wgan"], "generations=1", "training.steps=150", seeds=(0, 1))
+    made = study("gan_loss", ["ns", "wgan"], "generations=1", "training.steps=400", seeds=(0, 1))
     seen, done = [], threading.Event()
 
     def watch(look):

@@ -19,7 +19,7 @@ demo: install
 	$(BIN)/cellab ablate gan_loss data.path=$(DEMO) scale=laptop 'seeds=[0]' training.steps=200 gan.steps=150 --name demo
 
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -21,12 +21,6 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that two workers end at about the same time."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A phantom of 18 sections of 96 x 96 pixels with truth: enough for smoke scale."""

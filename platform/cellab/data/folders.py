@@ -21,7 +21,7 @@ class Found:
     Args:
         place: the folder, or the file.
         pictures: in natural order (2 before 10), the pages of a TIFF in theirs.
-        left_out: the names of what is no picture, by what it is, e.g. ``"end in .jpg"``.
+        left_out: the names of what is no picture, by what it is, e.g. ``"file ending in .jpg"``.
     """
 
     place: Path

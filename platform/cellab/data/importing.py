@@ -30,9 +30,9 @@ class Import:
         mask_suffix: what masks' names have after the images'; None: nothing, or a common word.
         truth_suffix: likewise, of truth.
         mask_values: what the numbers of masks and truth mean: one of `KINDS`, or ``"auto"``.
-        related: whether the frames are consecutive; None: they are unless split at random.
+        related: whether the frames are consecutive.
         scales: to keep, relative to the images.
-        splitting: into training, validation and test; None: blocks if related, else random.
+        splitting: into training, validation and test.
         stretch: of grey values.
         source: where the images come from.
         licence: of the images.
@@ -115,7 +115,7 @@ def _import(place: Reservation, sources: Sources, settings: Import, progress: Pr
             _write(writer, index, SPLITS[split[index]], sources, found, settings, limits)
             if progress:
                 progress("writing frames", index + 1, len(sources.images))
-    return Imported(provenance, understood(sources, found))
+    return Imported(provenance, provenance["understood"])
 
 
 def _write(

@@ -71,6 +71,11 @@ bare_mask, bare_image = _without(MASK), _without(IMAGE)
 ADDED, ZEROS = "what is added to them", "leading zeros"
 
 
+def _bare(suffix: str | None) -> Form:
+    """Takes off a mask's name what it has after its image's: a suffix, or a common word."""
+    return bare_mask if suffix is None else (lambda name: name.removesuffix(suffix))
+
+
 def _rules(suffix: str | None, has_channels: bool) -> tuple[Rule, ...]:
     """Each is tried on what those before it left over.
 
@@ -80,7 +85,7 @@ def _rules(suffix: str | None, has_channels: bool) -> tuple[Rule, ...]:
     """
     image: Form = (lambda name: name.removesuffix(FIRST_CHANNEL)) if has_channels else _as_it_is
     if suffix is not None:
-        own: Form = lambda name: name.removesuffix(suffix)  # noqa: E731
+        own = _bare(suffix)
         return (
             Rule("the suffix", _as_it_is, own),
             Rule("the Unicode form of their letters", _composed, _then(own, _composed)),
@@ -180,7 +185,7 @@ def plural(what: str) -> str:
 def _has_stack_for(images: Found, masks: Found, suffix: str | None) -> bool:
     """Whether a folder holds the stack of masks for a stack of images."""
     stems = {mask.stem for mask in masks.pictures if mask.page is not None}
-    ways = (bare_mask, _as_it_is) if suffix is None else (lambda name: name.removesuffix(suffix),)
+    ways = (_bare(suffix), _as_it_is) if suffix is None else (_bare(suffix),)
     return any(way(stem) == images.pictures[0].stem for stem in stems for way in ways)
 
 
@@ -234,7 +239,7 @@ def _number(name: str, stack: str) -> int | None:
 def _check_counts(images: Found, masks: Found, what: str, suffix: str | None) -> None:
     """In folders too, a stack has as many masks as pages."""
     counts = Counter((image.path, image.stem) for image in images.pictures if image.page is not None)
-    way = bare_mask if suffix is None else (lambda name: name.removesuffix(suffix))
+    way = _bare(suffix)
     for (path, stem), count in Counter((mask.path, mask.stem) for mask in masks.pictures).items():
         for (stack, name), pages in counts.items():
             if name in (stem, way(stem)) and pages != count:

@@ -84,7 +84,7 @@ class Broker:
         """A stage is at a step."""
         self.monitor.progress(key, step, steps)
 
-    def end(self, key: str, how: Any) -> None:
+    def end(self, key: str, how: How) -> None:
         """A stage has ended."""
         self.monitor.end(self.stages[key], how)
 

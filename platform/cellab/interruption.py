@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cellab.stopping import SIGNALS
+from cellab.stopping import SIGNALS, restore
 
 
 class _Request:
@@ -29,15 +29,14 @@ def stoppable() -> Iterator[None]:
 
     A signal that is ignored stays so: `nohup`, and a shell's `&`, mean it.
     """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     report, sys.unraisablehook = sys.unraisablehook, _report
     _Request.made = _Request.received = False
     try:
         listen()
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore(before)
         sys.unraisablehook = report
 
 

@@ -11,7 +11,6 @@ from cellab.contracts import CONTRACTS
 from cellab.errors import ConfigError
 from cellab.settings import Training, TrialConfig
 
-KINDS_INSIDE = {"gan.crop_augmentation": "augmentation", "evaluation.voting": "voting"}  # of sections, and their kinds
 GREY = 1  # channels of a frame
 
 
@@ -27,12 +26,15 @@ def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
 
     built: dict[str, Any] = {}
     mistakes: list[str] = []
-    inside = {"gan.crop_augmentation": config.gan.crop_augmentation, "evaluation.voting": config.evaluation.voting}
-    wanted = config.components | inside
+    wanted = [(kind, kind, described) for kind, described in config.components.items()]
+    wanted += [  # those inside sections
+        ("gan.crop_augmentation", "augmentation", config.gan.crop_augmentation),
+        ("evaluation.voting", "voting", config.evaluation.voting),
+    ]
     with torch.device("meta"):
-        for where, described in wanted.items():
+        for where, kind, described in wanted:
             try:
-                built[where] = components.instantiate(described, where, CONTRACTS.get(KINDS_INSIDE.get(where, where)))
+                built[where] = components.instantiate(described, where, CONTRACTS.get(kind))
             except ConfigError as error:
                 mistakes += error.mistakes
     for kind in ("unet", "discriminator"):

@@ -66,7 +66,7 @@ def signals_put_off() -> Iterator[None]:
         try:
             yield
         finally:
-            _restore(before)
+            restore(before)
             for number, frame in late:
                 before[number](number, frame)
 
@@ -83,9 +83,10 @@ def _handled(handler: Callable[[int, Any], None], which: Callable[[Any], bool]) 
             signal.signal(number, handler)
         yield before
     finally:
-        _restore(before)
+        restore(before)
 
 
-def _restore(handlers: dict[int, Any]) -> None:
+def restore(handlers: dict[int, Any]) -> None:
+    """Puts the handlers of signals back, by the signals' numbers."""
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -14,13 +14,14 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.training.names import GENERATED, PSEUDO
 from cellab_dashboards.colours import arm_colours, arm_dashes
 from cellab_dashboards.study_files import StudyFiles
 
 METRICS = (*METRIC_NAMES, HIDDEN_RECALL)
 SPLITS = ("test", "validation", "train")  # in the order of the menu
 REFERENCES = {"truth": "the truth", "given": "the given masks"}
-SOURCES = ("real", "generated")
+SOURCES = (PSEUDO, GENERATED)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 GRID, AXIS, INK = "#e9ebee", "#b6bbc2", "#1b1f24"
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
 from cellab.study_files.records import Score
-from cellab.training.names import ACCEPTED, AS_EMPTY, BY_ENTROPY, BY_PROMINENCE, COUNTERS
+from cellab.training.names import ACCEPTED, AS_EMPTY, BY_ENTROPY, BY_PROMINENCE, COUNTERS, PSEUDO
 from cellab_dashboards.study_files import NOT_RUN, PlannedTrial, StudyFiles
 
 DASH = "–"
@@ -160,7 +160,7 @@ def pseudo_labels(study: StudyFiles) -> list[Row]:
     rows += [{"arm": a, "generation": g, "source": None} for a, g in evaluated if (a, g) not in counted]
     order = {arm.arm: place for place, arm in enumerate(study.arms)}
     known = [row for row in rows if row["arm"] in order]
-    return sorted(known, key=lambda row: (order[row["arm"]], row["generation"], row["source"] != "real"))
+    return sorted(known, key=lambda row: (order[row["arm"]], row["generation"], row["source"] != PSEUDO))
 
 
 def _counter_row(row: Row) -> Row:

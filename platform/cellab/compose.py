@@ -108,9 +108,9 @@ def _put_regulariser(config: dict[str, Any]) -> None:
 def _lengthen(config: dict[str, Any]) -> None:
     """Equal compute in one generation: the first, or the second where a teacher needs no parents to label for it."""
     if config["equal_compute"]:
-        inherits = components.instantiate(config["teacher"], "teacher", Teacher).inherits
+        teacher = components.instantiate(config["teacher"], "teacher", Teacher)
         config["training"]["steps"] *= config["generations"]
-        config["generations"] = 1 if inherits else 2
+        config["generations"] = teacher.lone_generation + 1
         config["equal_compute"] = False  # it has been seen to: what is composed can be composed again
 
 

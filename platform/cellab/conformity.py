@@ -54,11 +54,6 @@ class Member:
         """Whether some components need not have it."""
         return hasattr(self.function, MAY_LACK)
 
-    def is_asked_of(self, component: object) -> bool:
-        """Whether this component must have it."""
-        where = getattr(self.function, MAY_LACK, None)
-        return where is None or (where != "" and not getattr(component, where, True))
-
     def is_had_by(self, component: object) -> bool:
         """Whether this component has it."""
         if self.is_attribute:
@@ -97,7 +92,7 @@ def lacks(component: object, contract: type) -> Iterator[str]:
         yield "is no torch.nn.Module"
     for member in members(contract):
         if not member.is_had_by(component):
-            if member.is_asked_of(component):
+            if not member.is_optional:
                 yield f"has no {'attribute' if member.is_attribute else 'method'} {member.call}"
         elif not member.is_attribute and not _takes(member.of(component), member.parameters):
             arguments = ", ".join(inspect.signature(member.of(component)).parameters)

@@ -17,14 +17,10 @@ MAY_LACK = "_may_lack"
 _Member = TypeVar("_Member", bound=Callable[..., Any])
 
 
-def may_lack(where: str = "") -> Callable[[_Member], _Member]:
-    """Marks a member that a component need not have; with `where`, only one whose attribute of that name is true."""
-
-    def mark(member: _Member) -> _Member:
-        setattr(member, MAY_LACK, where)
-        return member
-
-    return mark
+def may_lack(member: _Member) -> _Member:
+    """Marks a member that a component need not have."""
+    setattr(member, MAY_LACK, True)
+    return member
 
 
 class Network(Protocol):
@@ -50,12 +46,12 @@ class Unet(Network, Protocol):
     """A member of a generation: a `torch.nn.Module` from grey images to logits of cells."""
 
     @property
-    @may_lack()
+    @may_lack
     def in_channels(self) -> int:
         """Channels of the image: 1, which is also what counts where it is not told."""
 
     @property
-    @may_lack()
+    @may_lack
     def stride(self) -> int:
         """The sides of an image must be multiples of it (pixels); 1 where it is not told."""
 
@@ -101,22 +97,39 @@ class DataMix(Protocol):
 
 
 class Teacher(Protocol):
-    """Who labels crops for the members of a generation after the first."""
+    """Who labels crops for a member of a generation after the first; each member has one of its own."""
 
     @property
-    def inherits(self) -> bool:
-        """Whether the members of the generation before label; else a network of the member's own does."""
+    def lone_generation(self) -> int:
+        """The generation that gets all the steps of a lineage in which but one is to have any (`equal_compute`)."""
 
-    def shares(self, shares: Mapping[str, float], progress: float) -> dict[str, float]:
+    @property
+    def pairs_age(self) -> bool:
+        """Whether it labels otherwise as the member learns, so that crops that it has labelled are not kept."""
+
+    def parents(self, members: Sequence[str]) -> Sequence[str]:
+        """Those of the members of the generation before, by their keys, that it needs."""
+
+    def start(self, member: nn.Module, parents: Sequence[nn.Module]) -> None:
+        """Begins with a member that has not learned yet, and with those parents, in evaluation mode."""
+
+    def labellers(self) -> Sequence[nn.Module]:
+        """The networks that label, in evaluation mode, without gradients."""
+
+    def shares(self, shares: Mapping[str, float], progress: float) -> Mapping[str, float]:
         """The data mix's shares as they are after a share `progress` of the training, in [0, 1]; they add up to 1."""
 
-    @may_lack(where="inherits")
-    def start(self, member: nn.Module) -> nn.Module:
-        """Where none inherits: the network that labels, of a new member; in evaluation mode, without gradients."""
+    def update(self, step: int) -> None:
+        """Learns from the member, after its step (from 1)."""
 
-    @may_lack(where="inherits")
-    def update(self, teacher: nn.Module, member: nn.Module, step: int) -> None:
-        """Where none inherits: moves that network, in place, after a step of the member (from 1)."""
+    def kept(self) -> nn.Module:
+        """The network that is kept of the member."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """What it has of its own while the member learns: tensors, numbers, texts, and lists and dicts of them."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from there."""
 
 
 class Voting(Protocol):
@@ -179,7 +192,7 @@ class Discriminator(Network, Protocol):
     """A `torch.nn.Module` that judges images one by one; the larger its logit, the more real they look."""
 
     @property
-    @may_lack()
+    @may_lack
     def in_channels(self) -> int:
         """Channels of the image: 1, which is also what counts where it is not told."""
 
@@ -234,7 +247,7 @@ class GanRegulariser(Protocol):
     """What keeps a discriminator smooth; a part of the adversarial loss."""
 
     @property
-    @may_lack()
+    @may_lack
     def interval(self) -> int:
         """Steps of the discriminator from one penalty to the next; 1 where it is not told."""
 

@@ -1,15 +1,16 @@
 """Gathers a study's results from the store: rows of scores and counters, what became of each trial, and pictures."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import h5py
 
 from cellab import hdf5
-from cellab.executors.driver import Ending, describe
+from cellab.executors.driver import Ending
 from cellab.executors.stopping import Endings
-from cellab.stage import Outcome, Stage
+from cellab.outcomes import Evaluated, MemberTrained, Outcome
+from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
 from cellab.study_files.folder import REAL_IMAGES, generated_images, overlays
@@ -28,27 +29,30 @@ class Gathered:
         self.study = study
         self.store = store
         self.stages: dict[str, Stage] = study.stages
-        self.outcomes: dict[str, Outcome] = {key: store.outcome(key) for key in store.stored(list(self.stages))}
+        self.outcomes: dict[str, Outcome] = {
+            key: store.outcome(self.stages[key]) for key in store.stored(list(self.stages))
+        }
         self.trials: dict[tuple[str, int], Trial] = {(t.arm.name, t.seed): t for t in study.trials}
 
-    def result_rows(self) -> Iterator[dict[str, Any]]:
+    def result_rows(self) -> Iterator[dict[str, object]]:
         """The rows of every generation that was evaluated."""
         for (arm, seed), trial in self.trials.items():
             for number, generation in enumerate(trial.lineage.generations):
-                outcome = self.outcomes.get(generation.evaluation)
-                for row in outcome.metrics["rows"] if outcome else ():
-                    yield {"arm": arm, "seed": seed, "generation": number, **row}
+                if generation.evaluation in self.outcomes:
+                    for row in self.outcomes[generation.evaluation].of(Evaluated).rows:
+                        yield {"arm": arm, "seed": seed, "generation": number, **asdict(row)}
 
-    def counter_rows(self) -> Iterator[dict[str, Any]]:
+    def counter_rows(self) -> Iterator[dict[str, object]]:
         """The counters of every member that was trained on pseudo-labels."""
         for (arm, seed), trial in self.trials.items():
             for number, generation in enumerate(trial.lineage.generations):
                 for member, key in enumerate(generation.members):
-                    outcome = self.outcomes.get(key)
-                    sources = outcome.metrics.get("pseudo_labels", {}) if outcome else {}
+                    if key not in self.outcomes or self.outcomes[key].diverged:
+                        continue
                     where = {"arm": arm, "seed": seed, "generation": number, "member": member}
-                    for source, counters in sources.items():
-                        yield {**where, "source": source, **counters}
+                    for source, report in self.outcomes[key].of(MemberTrained).pseudo_labels.items():
+                        told = asdict(report)
+                        yield {**where, "source": source, **told.pop("counters"), **told}
 
     def summaries(self, endings: Endings) -> dict[tuple[str, int], TrialSummary]:
         """What became of each trial, by (arm, seed).
@@ -64,8 +68,7 @@ class Gathered:
         for stage in self.trials[key].lineage.stages:
             outcome = self.outcomes.get(stage.key)
             if outcome and outcome.diverged:
-                step, message = outcome.diverged["step"], describe(outcome.diverged)
-                return TrialSummary(seed, "diverged", stage.part, step, message)
+                return TrialSummary(seed, "diverged", stage.part, outcome.diverged.step, str(outcome.diverged))
         last = self.trials[key].lineage.generations[-1].evaluation
         if last in self.outcomes:
             return TrialSummary(seed, "completed")

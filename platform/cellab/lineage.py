@@ -7,7 +7,6 @@ A request holds only what its stage uses, so that trials share every stage that 
 generation 0 knows nothing of GANs, and the GAN nothing of U-Nets.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,14 +16,15 @@ from cellab.fingerprint import stage_fingerprint
 from cellab.requests import (
     Compute,
     Evaluate,
-    Frames,
     Generated,
     PseudoLabelling,
     Request,
+    StoredFrames,
     TrainGan,
     TrainMember,
     as_json,
 )
+from cellab.seeding import derive_seed
 from cellab.settings import Component, TrialConfig
 from cellab.stage import Stage
 from cellab.stage_kinds import kind_of
@@ -49,12 +49,6 @@ class Lineage:
     gan: str | None
 
 
-def derive_seed(seed: int, *words: object) -> int:
-    """An independent 63-bit seed for each use, from a trial's seed."""
-    text = "/".join(map(str, (seed, *words)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
 def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, device: str) -> Lineage:
     """The stages of one trial.
 
@@ -65,8 +59,8 @@ def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, de
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
     """
-    inherits = instantiate(config.components["teacher"], "teacher", Teacher).inherits
-    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, inherits)
+    teacher = instantiate(config.components["teacher"], "teacher", Teacher)
+    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, teacher)
     schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule", ProminenceSchedule)
     mix = instantiate(config.components["data_mix"], "data_mix", DataMix)
     shares = [mix.shares(generation) for generation in range(config.lineage.generations)]
@@ -96,7 +90,7 @@ class _Builder:
     seed: int
     data_digest: str
     device: str
-    inherits: bool
+    teacher: Teacher
 
     def _component(self, kind: str) -> Component:
         return self.config.components[kind]
@@ -106,12 +100,12 @@ class _Builder:
         return Compute(self.device, self.config.resources.threads)
 
     @property
-    def _frames(self) -> Frames:
-        return Frames(self.data_digest, self.config.data.scale)
+    def _frames(self) -> StoredFrames:
+        return StoredFrames(self.data_digest, self.config.data.scale)
 
     def gan(self) -> Stage:
         request = TrainGan(
-            data=Frames(self.data_digest, self.config.data.gan_scale),
+            data=StoredFrames(self.data_digest, self.config.data.gan_scale),
             compute=self._compute,
             seed=derive_seed(self.seed, "train_gan"),
             generator=self._component("generator"),
@@ -127,7 +121,7 @@ class _Builder:
         """How the members of a generation get pseudo-labels."""
         return PseudoLabelling(
             teacher=self._component("teacher"),
-            parents=tuple(parent.key for parent in parents) if self.inherits else (),
+            parents=tuple(self.teacher.parents([parent.key for parent in parents])),
             voting=self._component("voting"),
             entropy=self._component("entropy"),
             acceptance=self._component("acceptance"),

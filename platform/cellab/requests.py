@@ -5,15 +5,12 @@ a byte, so that trials share every stage that does not differ between them.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from cellab.settings import Component, Evaluation, Gan, PseudoLabels, Training
 
-Json = dict[str, Any]  # what `json` makes of an object
-
 
 @dataclass(frozen=True)
-class Frames:
+class StoredFrames:
     """The frames that a stage reads.
 
     Args:
@@ -54,7 +51,7 @@ class TrainGan:
         settings: steps and sizes.
     """
 
-    data: Frames
+    data: StoredFrames
     compute: Compute
     seed: int
     generator: Component
@@ -123,7 +120,7 @@ class TrainMember:
         settings: steps, sizes and optimiser.
     """
 
-    data: Frames
+    data: StoredFrames
     compute: Compute
     seed: int
     unet: Component
@@ -148,7 +145,7 @@ class Evaluate:
         settings: tiles, vote, and what is kept.
     """
 
-    data: Frames
+    data: StoredFrames
     compute: Compute
     unet: Component
     members: tuple[str, ...]
@@ -158,11 +155,6 @@ class Evaluate:
 Request = TrainGan | TrainMember | Evaluate
 
 
-def as_json(request: Request) -> Json:
+def as_json(request: Request) -> dict[str, object]:
     """A request as plain values."""
     return asdict(request)
-
-
-def seed_of(request: Request) -> int:
-    """Of all random streams of a stage; 0 where nothing is random."""
-    return 0 if isinstance(request, Evaluate) else request.seed

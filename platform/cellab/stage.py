@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from cellab.requests import Request, as_json
 from cellab.stage_kinds import kind_of
@@ -38,7 +38,7 @@ class Stage:
         return kind_of(self.request).name
 
     @functools.cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """All that its result depends on, as plain JSON values."""
         return {"stage": self.kind, **as_json(self.request), "code": self.code}
 
@@ -58,7 +58,7 @@ class Stage:
         return self.request.compute.device
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """JSON with sorted keys and no white space: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
@@ -85,20 +85,6 @@ class Progress(Protocol):
 
     def __call__(self, step: int, steps: int) -> None:
         """Step `step` of `steps` is done."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a stage ended: its metrics, and where and why it diverged if it did."""
-
-    key: str
-    metrics: dict[str, Any]
-
-    @property
-    def diverged(self) -> dict[str, Any] | None:
-        """`{"series", "step", "value"}` where a loss became NaN or infinite, else None."""
-        diverged: dict[str, Any] | None = self.metrics.get("diverged")
-        return diverged
 
 
 @dataclass(frozen=True)

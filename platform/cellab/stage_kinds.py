@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from cellab.outcomes import Evaluated, GanTrained, MemberTrained, Result
 from cellab.requests import Evaluate, Request, TrainGan, TrainMember
 
 
@@ -11,18 +12,20 @@ class StageKind(NamedTuple):
     Args:
         name: of the function that runs a stage.
         request: what it is asked.
+        result: what it gives.
         module: where the function is.
     """
 
     name: str
     request: type[Request]
+    result: type[Result]
     module: str
 
 
 STAGE_KINDS = (
-    StageKind("train_gan", TrainGan, "cellab.stages.train_gan"),
-    StageKind("train_member", TrainMember, "cellab.stages.train_member"),
-    StageKind("evaluate", Evaluate, "cellab.stages.evaluate"),
+    StageKind("train_gan", TrainGan, GanTrained, "cellab.stages.train_gan"),
+    StageKind("train_member", TrainMember, MemberTrained, "cellab.stages.train_member"),
+    StageKind("evaluate", Evaluate, Evaluated, "cellab.stages.evaluate"),
 )
 
 

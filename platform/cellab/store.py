@@ -22,14 +22,16 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from cellab.errors import StoreError, reason
-from cellab.stage import Outcome, Stage, canonical_json
+from cellab.outcomes import Outcome
+from cellab.stage import Stage, canonical_json
+from cellab.stage_kinds import kind_of
 
+METRICS = "metrics.json"
 MANIFEST = "manifest.json"
 
 
@@ -78,9 +80,8 @@ class Store:
     def _folder(self, key: str) -> str:
         return f"{self.root}/{key[:2]}/{key}"
 
-    def _read_json(self, key: str, name: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.filesystem.cat_file(f"{self._folder(key)}/{name}"))
-        return content
+    def _read(self, key: str, name: str) -> bytes:
+        return bytes(self.filesystem.cat_file(f"{self._folder(key)}/{name}"))
 
     def has(self, key: str) -> bool:
         """Whether a whole entry is there (its files' digests unchecked)."""
@@ -90,16 +91,16 @@ class Store:
         """Those of the keys whose entries are there."""
         return {key for key in keys if self.has(key)}
 
-    def outcome(self, key: str) -> Outcome:
-        """The metrics of an entry that is there."""
-        return Outcome(key, self._read_json(key, "metrics.json"))
+    def outcome(self, stage: Stage) -> Outcome:
+        """The outcome of a stage whose entry is there."""
+        return Outcome.from_json(stage.key, self._read(stage.key, METRICS), kind_of(stage.request).result)
 
     def is_sound(self, key: str) -> bool:
         """Whether an entry is there and every file of it is what was written."""
         if not self.has(key):
             return False
         try:
-            manifest = self._read_json(key, MANIFEST)
+            manifest = json.loads(self._read(key, MANIFEST))
             folder = self.fetch(key)
             return bool(manifest) and all(_sha256(folder / name) == digest for name, digest in manifest.items())
         except (OSError, ValueError):

@@ -1,5 +1,7 @@
 """Teachers: the shares that they leave to each source, and the average of a member's weights."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -23,18 +25,56 @@ def test_contract(name, build):
         assert all(0 <= share <= 1 for share in shares.values())
         assert sum(shares.values()) == pytest.approx(1)
     assert teacher.shares({"labelled": 1.0, "pseudo": 0.0, "generated": 0.0}, 0.5)["labelled"] == 1
-    if teacher.inherits:
-        assert teacher.shares(MIX, 0.5) == MIX
-        return
-    student = member()
-    average = teacher.start(student)
-    assert not average.training
-    assert not any(parameter.requires_grad for parameter in average.parameters())
+    student, parents = member(), [member(), member()]
+    asked = teacher.parents(["a", "b"])
+    teacher.start(student, parents[: len(asked)])
+    labellers = teacher.labellers()
+    assert len(labellers) >= 1
+    assert all(labeller is not student for labeller in labellers), "who learns does not label"
+    assert isinstance(teacher.kept(), nn.Module)
+    assert teacher.lone_generation == (0 if asked else 1), "who needs no parents can teach in a lone generation"
+    before = copy.deepcopy([labeller.state_dict() for labeller in labellers])
+    learn(student)
+    teacher.update(1)
+    same = [torch.equal(a, b) for a, b in zip(tensors(before), tensors(x.state_dict() for x in labellers), strict=True)]
+    assert all(same) != teacher.pairs_age, "labels go out of date where who labels changes"
+    again = build("teacher", name)
+    again.start(member(), parents[: len(asked)])
+    again.load_state_dict(teacher.state_dict())
+    for one, other in zip(again.labellers(), labellers, strict=True):
+        assert all(map(torch.equal, tensors([one.state_dict()]), tensors([other.state_dict()])))
+
+
+def learn(student: nn.Module) -> None:
     student(torch.randn(2, 1, 8, 8))  # moves the statistics of batch norm
     with torch.no_grad():
         student[0].weight.add_(1.0)
+
+
+def tensors(states) -> list[torch.Tensor]:
+    return [value for state in states for value in state.values()]
+
+
+def test_all_parents_label_and_the_member_is_kept(build):
+    teacher, student, parents = build("teacher", "previous_generation"), member(), [member(), member()]
+    assert list(teacher.parents(["a", "b"])) == ["a", "b"]
+    teacher.start(student, parents)
+    assert teacher.labellers() == parents
+    assert teacher.kept() is student
+    assert teacher.shares(MIX, 0.5) == MIX
+
+
+def test_the_average_labels_and_is_kept():
+    teacher, student = ExponentialMovingAverage(0.9, 0.0, 0.5), member()
+    assert list(teacher.parents(["a", "b"])) == []
+    teacher.start(student, [])
+    (average,) = teacher.labellers()
+    assert teacher.kept() is average
+    assert not average.training
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+    learn(student)
     assert not torch.equal(average[0].weight, student[0].weight)
-    teacher.update(average, student, 1)
+    teacher.update(1)
     assert torch.equal(average[1].running_mean, student[1].running_mean)
     assert torch.equal(average[1].num_batches_tracked, student[1].num_batches_tracked)
 
@@ -46,11 +86,12 @@ def test_contract(name, build):
 def test_the_average_follows_its_recurrence(decay, weights):
     teacher = ExponentialMovingAverage(decay, 0.0, 0.5)
     student = nn.Linear(1, 1, bias=False).double()
-    average = teacher.start(student)
+    teacher.start(student, [])
+    (average,) = teacher.labellers()
     expected = student.weight.item()
     for step, weight in enumerate(weights, start=1):
         nn.init.constant_(student.weight, weight)
-        teacher.update(average, student, step)
+        teacher.update(step)
         d = min(decay, 1 - 1 / (step + 1))
         expected = d * expected + (1 - d) * weight
     assert average.weight.item() == pytest.approx(expected, abs=1e-9)

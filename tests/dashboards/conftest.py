@@ -143,8 +143,8 @@ def counter_rows(made: MadeUp, trial: tuple[str, int]) -> Iterator[dict[str, Any
     counts |= {"accepted": 30, "refreshes": 9, "gave_up": 0}
     for generation in list(made.reached(trial))[1:]:
         for member in (0, 1):
-            for source in ("real", "generated") if made.gan else ("real",):
-                compared = made.truth and source == "real"
+            for source in ("pseudo", "generated") if made.gan else ("pseudo",):
+                compared = made.truth and source == "pseudo"
                 dice = {"dice_accepted": 0.91 if compared else None, "dice_rejected": 0.72 if compared else None}
                 end = 60 + 10 * random(*trial, generation, member, source).normal()
                 threshold = (end * (1 - np.exp(-np.arange(60) / 12))).tolist()

@@ -65,7 +65,7 @@ def test_counters_are_pooled_over_seeds_and_members(study):
     rows = tables.pseudo_labels(study)
     assert len(rows) == 2 * 2 * 2
     real, generated = rows[:2]
-    assert (real["source"], real["tried"], real["accepted"], real["acceptance"]) == ("real", "600", "180", "50.0%")
+    assert (real["source"], real["tried"], real["accepted"], real["acceptance"]) == ("pseudo", "600", "180", "50.0%")
     assert real["shares"] == [30, 25, 5, 40]
     assert (real["dice_accepted"], real["dice_rejected"]) == ("0.910", "0.720")
     assert (generated["source"], generated["dice_accepted"]) == ("generated", "–")
@@ -76,7 +76,7 @@ def test_a_source_that_gave_nothing_is_marked(fabricate):
     path = folder / "pseudo_labels.parquet"
     counters = pl.read_parquet(path)
     rejected = counters.with_columns(
-        pl.when(pl.col("source") == "real").then("accepted").otherwise(0).alias("accepted")
+        pl.when(pl.col("source") == "pseudo").then("accepted").otherwise(0).alias("accepted")
     )
     rejected.write_parquet(path)
     assert {row["source"] for row in tables.pseudo_labels(read_study(folder)) if row["dry"]} == {"generated"}

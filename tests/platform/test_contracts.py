@@ -75,17 +75,15 @@ class Hasty:
 
 
 class Alone:
-    """A teacher that does not inherit, and cannot teach."""
+    """A teacher that nobody can begin with."""
 
-    inherits = False
+    lone_generation, pairs_age = 1, True
+
+    def parents(self, members): ...
 
     def shares(self, shares, progress): ...
 
-
-class Heir(Alone):
-    """One that inherits need not."""
-
-    inherits = True
+    labellers = kept = state_dict = update = load_state_dict = print
 
 
 class Scheduled:
@@ -115,8 +113,7 @@ def measure(probability):
         ("voting", Hasty(), ["has target(), which cannot be called as target(votes)"]),
         ("entropy", Mute(), ["has no method __call__(probability)"]),
         ("entropy", measure, []),
-        ("teacher", Alone(), ["has no method start(member)", "has no method update(teacher, member, step)"]),
-        ("teacher", Heir(), []),
+        ("teacher", Alone(), ["has no method start(member, parents)"]),
         ("discriminator_ensemble", torch.amax, ["has no attribute size"]),
         ("unet", Net(), []),
         ("unet", measure, ["is no torch.nn.Module", "has no method forward(image)"]),
@@ -159,12 +156,12 @@ def test_a_trials_components_are_held_to_their_contracts_before_any_compute(tmp_
         components.instantiate(mute, "entropy", contracts.Entropy)
 
 
-def test_whether_a_teacher_inherits_may_be_known_only_once_it_is_built(tmp_path, monkeypatch):
+def test_what_a_teacher_says_of_itself_may_be_known_only_once_it_is_built(tmp_path, monkeypatch):
     """As of a class that `components new` wrote."""
     source = (
         "from cellab_components.teacher.ema import ExponentialMovingAverage\n\n\n"
         "class Own(ExponentialMovingAverage):\n"
-        "    inherits = property(lambda self: False)\n"
+        "    lone_generation = property(lambda self: 1)\n"
     )
     (tmp_path / "own_teacher.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)

@@ -17,8 +17,8 @@ from cellab.compose import compose_trial
 from cellab.executors import inline, on_ray
 from cellab.executors.inline import InlineRunner
 from cellab.executors.monitor import Monitor
+from cellab.outcomes import Evaluated, Outcome
 from cellab.results import write_results
-from cellab.stage import Outcome
 from cellab.store import Store
 from cellab.study import plan
 from cellab.study_files.folder import StudyFolder
@@ -160,9 +160,9 @@ def test_a_gan_that_diverges(study, tmp_path):
     (ending,) = endings.values()
     assert ending.status == "diverged"
     assert "step" in str(ending.message)
-    outcome: Outcome = store.outcome(made.trials[0].lineage.gan)
+    outcome: Outcome = store.outcome(made.stages[made.trials[0].lineage.gan])
     assert outcome.diverged
-    assert outcome.diverged["step"] >= 1
+    assert outcome.diverged.step >= 1
     monitor = Monitor.of(made.stages.values(), 1)
     inline.run_study(made, store, monitor)
     assert "finished" not in {ended.how for ended in monitor.snapshot().ended}, "a divergence is a result: it is reused"
@@ -199,9 +199,9 @@ def scores(made, store: Store) -> dict[str, list[float]]:
     """Precision and recall of each arm's last generation on validation."""
     found = {}
     for trial in made.trials:
-        rows = store.outcome(trial.lineage.generations[-1].evaluation).metrics["rows"]
-        wanted = [row for row in rows if row["split"] == "validation" and row["average"] == "micro"]
-        found[trial.arm.name] = [row["value"] for row in wanted if row["metric"] in ("precision", "recall")]
+        rows = store.outcome(made.stages[trial.lineage.generations[-1].evaluation]).of(Evaluated).rows
+        wanted = [row for row in rows if row.split == "validation" and row.average == "micro"]
+        found[trial.arm.name] = [row.value for row in wanted if row.metric in ("precision", "recall")]
     return found
 
 
@@ -234,7 +234,7 @@ def test_results_have_every_metric_of_every_generation(study, tmp_path):
     assert set(hidden["reference"]) == {"truth"}
     assert "train" in set(hidden["split"])
     counters = pl.read_parquet(tmp_path / "pseudo_labels.parquet")
-    assert set(counters["source"]) == {"real", "generated"}
+    assert set(counters["source"]) == {"pseudo", "generated"}
     assert set(counters["generation"]) == {1}
     left = counters["tried"] - sum(
         counters[name] for name in ("rejected_by_prominence", "rejected_by_entropy", "rejected_as_empty", "accepted")

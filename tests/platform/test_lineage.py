@@ -7,8 +7,9 @@ import pytest
 
 from cellab import components
 from cellab.compose import compose_trial
-from cellab.lineage import build_lineage, derive_seed
+from cellab.lineage import build_lineage
 from cellab.requests import Request
+from cellab.seeding import derive_seed
 from cellab.stage import canonical_json
 from cellab.stage_kinds import STAGE_KINDS
 

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 
 from cellab.errors import StoreError
-from cellab.requests import Compute, Frames, TrainGan
+from cellab.outcomes import GanTrained, Outcome
+from cellab.requests import Compute, StoredFrames, TrainGan
 from cellab.settings import Gan
 from cellab.stage import Stage, canonical_json
 from cellab.store import Store
 
 named = {"_target_": "a.Component"}
 SETTINGS = Gan(steps=1, batch_size=1, samples=1, crop_augmentation=named)
-REQUEST = TrainGan(Frames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, SETTINGS)
+REQUEST = TrainGan(StoredFrames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, SETTINGS)
 STAGE = Stage("a seed=0 generator", "generator", REQUEST, "code")
+OUTCOME = Outcome(STAGE.key, GanTrained({"step": [1], "generator": [1.5]}))
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -26,7 +28,7 @@ def store(request, tmp_path):
 
 def write(store: Store, stage: Stage = STAGE, content: bytes = b"weights") -> None:
     with store.writing(stage) as folder:
-        (folder / "metrics.json").write_text(json.dumps({"loss": 1.5}))
+        (folder / "metrics.json").write_text(OUTCOME.to_json())
         (folder / "weights.safetensors").write_bytes(content)
 
 
@@ -35,7 +37,7 @@ def test_round_trip(store):
     write(store)
     assert store.has(STAGE.key)
     assert store.is_sound(STAGE.key)
-    assert store.outcome(STAGE.key).metrics == {"loss": 1.5}
+    assert store.outcome(STAGE) == OUTCOME
     assert json.loads((store.fetch(STAGE.key) / "request.json").read_text()) == STAGE.identity
     assert (store.fetch(STAGE.key) / "weights.safetensors").read_bytes() == b"weights"
     assert store.stored([STAGE.key, "0" * 64]) == {STAGE.key}
@@ -123,7 +125,11 @@ def test_keys_are_canonical():
     one, two = (replace(STAGE, request=replace(REQUEST, generator=generator)) for generator in other_order)
     assert one.key == two.key == replace(two, label="another", part="other", needs=("a",), gpu_share=0.5).key
     assert len(one.key) == 64
-    others = (replace(REQUEST, seed=2), replace(REQUEST, data=Frames("other", 0.5)), replace(REQUEST, generator={}))
+    others = (
+        replace(REQUEST, seed=2),
+        replace(REQUEST, data=StoredFrames("other", 0.5)),
+        replace(REQUEST, generator={}),
+    )
     assert len({STAGE.key, replace(STAGE, code="other").key, *(replace(STAGE, request=r).key for r in others)}) == 5
     with pytest.raises(ValueError, match="JSON"):
         canonical_json(float("nan"))

@@ -51,7 +51,7 @@ NOTHING = replace(ARM, rank=None, arm="gan_loss=ns", baseline=False, validation=
 RANKING = Ranking("mine", "Which loss <wins>? é", "dice", "validation", "truth", "micro", 2, (ARM, NOTHING))
 ROW = {"arm": "a", "seed": 0, "generation": 1, "split": "test", "reference": "truth", "average": "micro"}
 ROW |= {"metric": "dice", "value": 0.5}
-COUNTED = {"arm": "a", "seed": 0, "generation": 1, "member": 2, "source": "real", "tried": 9, "accepted": 4}
+COUNTED = {"arm": "a", "seed": 0, "generation": 1, "member": 2, "source": "pseudo", "tried": 9, "accepted": 4}
 COUNTED |= {"rejected_by_prominence": 3, "rejected_by_entropy": 2, "rejected_as_empty": 0, "refreshes": 1}
 COUNTED |= {"gave_up": 0, "dice_accepted": 0.9, "dice_rejected": None, "threshold": [0.1, 0.2]}
 

@@ -2,13 +2,13 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cellab_components.checks import between
 
 if TYPE_CHECKING:  # planning a lineage asks who teaches, and needs no PyTorch for it
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class ExponentialMovingAverage:
@@ -37,12 +37,26 @@ class ExponentialMovingAverage:
         ValueError: `decay` is not in [0, 1), or `ramp_up` or `labelled` not in [0, 1].
     """
 
-    inherits = False
+    lone_generation = 1  # the first that is taught; it needs none before it
+    pairs_age = True
 
     def __init__(self, decay: float, ramp_up: float, labelled: float) -> None:
         self.decay = between("decay", decay, 0, 1, open_high=True)
         self.ramp_up = between("ramp_up", ramp_up, 0, 1)
         self.labelled = between("labelled", labelled, 0, 1)
+
+    def parents(self, members: Sequence[str]) -> Sequence[str]:  # noqa: ARG002
+        """None of them."""
+        return ()
+
+    def start(self, member: "nn.Module", parents: Sequence["nn.Module"]) -> None:  # noqa: ARG002
+        """Takes a new member, and makes the average of its weights: a copy, as yet."""
+        self._member = member
+        self._average = copy.deepcopy(member).eval().requires_grad_(False)
+
+    def labellers(self) -> Sequence["nn.Module"]:
+        """The average."""
+        return [self._average]
 
     def shares(self, shares: Mapping[str, float], progress: float) -> dict[str, float]:
         """The shares of a batch's sources after a share `progress` of the training, in [0, 1]; they add up to 1."""
@@ -52,14 +66,22 @@ class ExponentialMovingAverage:
         labelled_by_teacher = {name: share * factor for name, share in shares.items() if name != "labelled"}
         return {"labelled": 1 - sum(labelled_by_teacher.values()), **labelled_by_teacher}
 
-    def start(self, member: "nn.Module") -> "nn.Module":
-        """The teacher of a member that has not learned yet: a copy, in evaluation mode, without gradients."""
-        return copy.deepcopy(member).eval().requires_grad_(False)
-
-    def update(self, teacher: "nn.Module", member: "nn.Module", step: int) -> None:
-        """Moves the teacher towards the member after its step (from 1)."""
+    def update(self, step: int) -> None:
+        """Moves the average towards the member after its step (from 1)."""
         decay = min(self.decay, 1 - 1 / (step + 1))
-        for average, weight in zip(teacher.parameters(), member.parameters(), strict=True):
+        for average, weight in zip(self._average.parameters(), self._member.parameters(), strict=True):
             average.data.lerp_(weight.data, 1 - decay)
-        for kept, statistic in zip(teacher.buffers(), member.buffers(), strict=True):
+        for kept, statistic in zip(self._average.buffers(), self._member.buffers(), strict=True):
             kept.data.copy_(statistic.data)
+
+    def kept(self) -> "nn.Module":
+        """The average."""
+        return self._average
+
+    def state_dict(self) -> Mapping[str, "Tensor"]:
+        """The average's."""
+        return self._average.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, "Tensor"]) -> None:
+        """Goes on from that average."""
+        self._average.load_state_dict(state)

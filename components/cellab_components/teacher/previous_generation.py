@@ -1,6 +1,10 @@
 """The previous generation as the teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # planning a lineage asks who teaches, and needs no PyTorch for it
+    from torch import Tensor, nn
 
 
 class PreviousGeneration:
@@ -9,8 +13,35 @@ class PreviousGeneration:
     Reference: Hann, section 3.
     """
 
-    inherits = True
+    lone_generation = 0  # who has no parents
+    pairs_age = False
 
-    def shares(self, shares: Mapping[str, float], progress: float) -> dict[str, float]:  # noqa: ARG002
+    def parents(self, members: Sequence[str]) -> Sequence[str]:
+        """All of them."""
+        return members
+
+    def start(self, member: "nn.Module", parents: Sequence["nn.Module"]) -> None:
+        """Takes a new member and its parents."""
+        self._member, self._parents = member, parents
+
+    def labellers(self) -> Sequence["nn.Module"]:
+        """The parents."""
+        return self._parents
+
+    def shares(self, shares: Mapping[str, float], progress: float) -> Mapping[str, float]:  # noqa: ARG002
         """The shares of a batch's sources, as the data mix says; `progress` is that of the training, in [0, 1]."""
-        return dict(shares)
+        return shares
+
+    def update(self, step: int) -> None:
+        """Parents learn nothing more."""
+
+    def kept(self) -> "nn.Module":
+        """The member itself."""
+        return self._member
+
+    def state_dict(self) -> Mapping[str, "Tensor"]:
+        """Nothing changes."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, "Tensor"]) -> None:
+        """Nothing changes."""

@@ -11,7 +11,8 @@ from cellab import stages
 from cellab.executors.driver import Ending
 from cellab.executors.monitor import Monitor, Snapshot
 from cellab.executors.stopping import Endings
-from cellab.stage import How, Outcome, Stage
+from cellab.outcomes import Outcome
+from cellab.stage import How, Stage
 from cellab.store import Store
 
 PROGRESS_SECONDS = 1.0

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from cellab.errors import CellabError
 from cellab.lineage import Lineage
-from cellab.stage import Outcome
+from cellab.outcomes import Evaluated, Outcome
 from cellab.study_files.records import Status
 
 
@@ -35,7 +35,7 @@ class Ending:
     stage: str | None = None
 
 
-def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, Any]], None]) -> Ending:
+def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, float]], None]) -> Ending:
     """Runs a lineage to its end, or to the stage that diverged.
 
     Args:
@@ -48,7 +48,7 @@ def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, Any]], N
         for key in (*generation.members, generation.evaluation):
             outcome = runner.wait(key)
             if outcome.diverged:
-                return Ending("diverged", describe(outcome.diverged))
+                return Ending("diverged", str(outcome.diverged))
         report({"generation": number, **validation_metrics(outcome)})
     return Ending("completed")
 
@@ -60,13 +60,8 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[-1]}"
 
 
-def describe(diverged: dict[str, Any]) -> str:
-    """A divergence in words."""
-    return f"the loss of the {diverged['series']} became {diverged['value']} at step {diverged['step']}"
-
-
 def validation_metrics(outcome: Outcome) -> dict[str, float]:
     """Micro-averaged metrics on validation, against the truth where there is one, else against the given masks."""
-    rows = [row for row in outcome.metrics["rows"] if row["split"] == "validation" and row["average"] == "micro"]
-    rows.sort(key=lambda row: row["reference"] == "truth")
-    return {row["metric"]: row["value"] for row in rows}
+    rows = [row for row in outcome.of(Evaluated).rows if row.split == "validation" and row.average == "micro"]
+    rows.sort(key=lambda row: row.reference == "truth")
+    return {row.metric: row.value for row in rows}

@@ -9,7 +9,8 @@ from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor
 from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
 from cellab.lineage import Lineage
-from cellab.stage import Outcome, Stage
+from cellab.outcomes import Outcome
+from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
 

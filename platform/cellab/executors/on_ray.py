@@ -22,7 +22,8 @@ from cellab.executors.monitor import Snapshot
 from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
 from cellab.executors.temporary import temporary_folder
 from cellab.lineage import Lineage
-from cellab.stage import Outcome, Stage
+from cellab.outcomes import Outcome
+from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study
 

@@ -4,14 +4,15 @@ import functools
 import importlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from cellab.errors import CellabError, DataError, DivergedError
 from cellab.fingerprint import stage_fingerprint
-from cellab.requests import as_json, seed_of
-from cellab.stage import CheckpointFile, Outcome, Progress, Stage, Watch, Workplace, canonical_json
+from cellab.outcomes import Diverged, Outcome, Result
+from cellab.requests import Request, as_json
+from cellab.stage import CheckpointFile, Progress, Stage, Watch, Workplace
 from cellab.stage_kinds import kind_of
-from cellab.store import Store
+from cellab.store import METRICS, Store
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -40,10 +41,10 @@ def obtain(
     for outcome in needs:
         if outcome.diverged:
             watch.end(stage, "skipped")
-            return Outcome(stage.key, {"diverged": outcome.diverged})
+            return Outcome(stage.key, outcome.diverged)
     if store.is_sound(stage.key):
         watch.end(stage, "reused")
-        return store.outcome(stage.key)
+        return store.outcome(stage)
     store.discard(stage.key)
     watch.begin(stage)
     try:
@@ -80,10 +81,10 @@ def run(
     from cellab.training.determinism import deterministic  # imports torch
 
     kind = kind_of(stage.request)
-    function = getattr(importlib.import_module(kind.module), kind.name)
+    function: _Function = getattr(importlib.import_module(kind.module), kind.name)
     _check_code(stage)
     _check_data(stage, data_path)
-    with store.writing(stage) as output, deterministic(stage.threads, seed_of(stage.request)):
+    with store.writing(stage) as output, deterministic(stage.threads):
         workplace = Workplace(
             data_path=data_path,
             output=output,
@@ -95,10 +96,10 @@ def run(
                 seconds=checkpoint_seconds,
             ),
         )
-        metrics = _metrics(function, stage, workplace)
-        (output / "metrics.json").write_text(canonical_json(metrics))
+        outcome = Outcome(stage.key, _result(function, stage, workplace))
+        (output / METRICS).write_text(outcome.to_json())
     store.drop_checkpoint(stage.key)
-    return Outcome(stage.key, metrics)
+    return outcome
 
 
 def _check_code(stage: Stage) -> None:
@@ -114,12 +115,17 @@ def _check_data(stage: Stage, data_path: Path) -> None:
             raise DataError(f"{data_path} changed while the study ran: start it again to use the new content.")
 
 
-def _metrics(function: Any, stage: Stage, workplace: Workplace) -> dict[str, Any]:
+class _Function(Protocol):
+    """What runs a stage."""
+
+    def __call__(self, request: Request, workplace: Workplace) -> Result:
+        """Its result; files are written to the workplace's output."""
+
+
+def _result(function: _Function, stage: Stage, workplace: Workplace) -> Result | Diverged:
     try:
-        metrics: dict[str, Any] = function(stage.request, workplace)
+        return function(stage.request, workplace)
     except DivergedError as error:
         for path in workplace.output.iterdir():
             path.unlink()
-        found = {"series": error.series, "step": error.step, "value": str(error.value)}
-        return {"diverged": found}
-    return metrics
+        return Diverged(error.series, error.step, str(error.value))

@@ -1,7 +1,6 @@
 """Evaluates one generation: its members vote on full frames, scored against given masks and truth (paper 9)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,6 +14,7 @@ from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
 from cellab.evaluation.tiling import predict
+from cellab.outcomes import Evaluated, Measurement
 from cellab.requests import Evaluate
 from cellab.settings import Evaluation
 from cellab.stage import Workplace
@@ -24,11 +24,11 @@ OVERLAYS = "overlays.h5"
 
 
 @torch.no_grad()
-def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
+def evaluate(request: Evaluate, workplace: Workplace) -> Evaluated:
     """Scores the ensemble of a generation's members on each split.
 
     Returns:
-        Metrics: rows of split, reference, average, metric and value. Pictures of some frames are a file.
+        Each metric of each split. Pictures of some frames are a file.
     """
     settings = request.settings
     device = torch.device(request.compute.device)
@@ -38,7 +38,7 @@ def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
     def votes(images: Tensor) -> Tensor:
         return voting.votes(members, to_channels_last(images))
 
-    rows: list[dict[str, Any]] = []
+    rows: list[Measurement] = []
     with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / OVERLAYS) as pictures:
         chosen = {split: _evaluated(data, split, settings) for split in SPLITS}
         total, done = sum(map(len, chosen.values())), 0
@@ -54,8 +54,8 @@ def evaluate(request: Evaluate, workplace: Workplace) -> dict[str, Any]:
                     _save_overlay(pictures, split, index, data.names[index], frame, given, truth, voted.mean(axis=0))
                 done += 1
                 workplace.progress(done, total)
-            rows += [{"split": split, **row} for row in tally.rows()]
-    return {"rows": rows}
+            rows += tally.rows(split)
+    return Evaluated(tuple(rows))
 
 
 def _evaluated(data: Dataset, split: str, settings: Evaluation) -> np.ndarray:
@@ -99,16 +99,14 @@ class _Tally:
             if hidden.tp + hidden.fn:
                 self.hidden.append(hidden)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self, split: str) -> Iterator[Measurement]:
         """Each metric against each reference that there is, both ways of averaging."""
         for how in ("micro", "macro"):
             for reference, counts in (("given", self.given), ("truth", self.truth)):
                 for name, metric in METRICS.items() if counts else ():
-                    value = average(metric, counts, how)
-                    yield {"reference": reference, "average": how, "metric": name, "value": value}
+                    yield Measurement(split, reference, how, name, average(metric, counts, how))
             if self.hidden:
-                value = average(recall, self.hidden, how)
-                yield {"reference": "truth", "average": how, "metric": HIDDEN_RECALL, "value": value}
+                yield Measurement(split, "truth", how, HIDDEN_RECALL, average(recall, self.hidden, how))
 
 
 def _save_overlay(

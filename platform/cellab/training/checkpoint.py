@@ -26,64 +26,32 @@ class Stateful(Protocol):
         """Takes on a state."""
 
 
-class RandomState:
-    """The state of torch's global random stream and of the given ones.
-
-    Args:
-        streams: generators on the CPU.
-    """
-
-    def __init__(self, *streams: torch.Generator) -> None:
-        self.streams = streams
-
-    def state_dict(self) -> dict[str, Any]:
-        """The states as byte tensors."""
-        states = {"global": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            states["cuda"] = torch.cuda.get_rng_state()
-        return states | {str(i): stream.get_state() for i, stream in enumerate(self.streams)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes on the states."""
-        torch.set_rng_state(state["global"])
-        if "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"])
-        for i, stream in enumerate(self.streams):
-            stream.set_state(state[str(i)])
-
-
 class Checkpoint:
-    """The state of a training loop on disk.
+    """The state of a training on disk.
 
     Args:
         file: where it is read and written.
-        parts: everything that changes while the loop runs, by name.
+        training: everything that changes while it runs.
     """
 
-    def __init__(self, file: CheckpointFile, parts: dict[str, Stateful]) -> None:
+    def __init__(self, file: CheckpointFile, training: Stateful) -> None:
         self.file = file
-        self.parts = parts
+        self.training = training
         self.written = time.monotonic()
 
-    def restore(self) -> int:
-        """Puts every part into its last saved state.
-
-        Returns:
-            The number of steps that were done then; 0 where there is no checkpoint.
-        """
+    def restore(self) -> bool:
+        """Puts the training into its last saved state; tells whether there was one."""
         content = self.file.read()
         if content is None:
-            return 0
-        nest = _unpack(content)
-        for name, part in self.parts.items():
-            part.load_state_dict(nest["parts"][name])
-        return int(nest["step"])
+            return False
+        self.training.load_state_dict(_unpack(content))
+        return True
 
-    def save_if_due(self, step: int) -> None:
-        """Saves every part after `step` steps, if the last time is long enough ago."""
+    def save_if_due(self) -> None:
+        """Saves the training's state, if the last time is long enough ago."""
         if time.monotonic() - self.written < self.file.seconds:
             return
-        self.file.write(_pack({"step": step, "parts": {k: part.state_dict() for k, part in self.parts.items()}}))
+        self.file.write(_pack(self.training.state_dict()))
         self.written = time.monotonic()
 
 

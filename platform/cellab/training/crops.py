@@ -5,7 +5,6 @@ from a summed-area table, so that a rejected candidate costs nothing. The accept
 rotation, scale, shear and flips are one linear map of output to input coordinates, sampled bilinearly.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from cellab.contracts import Augmentation
 from cellab.errors import CellabError
+from cellab.training.frames import Frames
 from cellab.training.planes import Planes
-from cellab.training.prominence import SummedAreas
 
 
 @dataclass(frozen=True)
@@ -41,40 +40,20 @@ class Crops:
 
 
 class CropSource:
-    """Frames and masks on the device, and crops from them.
+    """Draws crops from frames.
 
     Args:
-        frames: N of (H, W) uint8, of any sizes from the crops' up.
-        masks: likewise, 0 or 1; None: prominence is not asked for.
-        truths: likewise, 0 or 1, or None.
+        frames: of any sizes from the crops' up.
         crop_size: S, in pixels.
         augmentation: linear maps and appearance.
-        device: where frames live and crops come out.
-        annotated: (N,) bool, whether a frame has a mask at all; None: all have.
         max_tries: candidates a wanted crop before giving up.
     """
 
-    def __init__(
-        self,
-        frames: Sequence[np.ndarray],
-        masks: Sequence[np.ndarray] | None,
-        crop_size: int,
-        augmentation: Augmentation,
-        device: torch.device,
-        *,
-        annotated: np.ndarray | None = None,
-        truths: Sequence[np.ndarray] | None = None,
-        max_tries: int = 10_000,
-    ) -> None:
-        self.has_truth = truths is not None
-        self.planes = Planes.of_frames([channel for channel in (frames, masks, truths) if channel is not None], device)
-        self.sums = None if masks is None else SummedAreas(masks)
-        self.spans = torch.tensor([frame.shape for frame in frames]) - crop_size + 1  # (N, 2): places along each axis
+    def __init__(self, frames: Frames, crop_size: int, augmentation: Augmentation, *, max_tries: int = 10_000) -> None:
+        self.frames = frames
+        self.spans = frames.sizes - crop_size + 1  # (N, 2): places along each axis
         self.all = torch.arange(len(frames))
-        self.is_annotated = (
-            torch.ones(len(frames), dtype=torch.bool) if annotated is None else torch.from_numpy(annotated)
-        )
-        self.annotated = self.all[self.is_annotated]
+        self.annotated = self.all[frames.annotated]
         self.crop_size = crop_size
         self.augmentation = augmentation
         self.max_tries = max_tries
@@ -91,16 +70,14 @@ class CropSource:
         Raises:
             CellabError: none is found in `max_tries` candidates a crop.
         """
+        frames = self.frames
         among = self.annotated if only_annotated else self.all
         places, tried = self._places(count, threshold, generator, among)
-        linear = self.augmentation.linear(count, generator)
-        displacement = self.augmentation.displacement(count, self.crop_size, generator)
-        warped = warp(self.planes, places, linear, self.crop_size, displacement)
-        images = self.augmentation.appearance(warped[:, :1] / 255, generator)
-        labels = (warped[:, 1:] >= 0.5).float()
-        masks = labels[:, :1] if self.sums is not None else torch.zeros_like(images)
-        truths = labels[:, 1:2] if self.has_truth else None
-        annotated = self.is_annotated[places[:, 0]].to(images.device)
+        images, others = views(frames.planes, places, self.crop_size, self.augmentation, generator)
+        labels = (others >= 0.5).float()
+        masks = torch.zeros_like(images) if frames.areas is None else labels[:, :1]
+        truths = labels[:, 1:2] if frames.has_truth else None
+        annotated = frames.annotated[places[:, 0]].to(images.device)
         return Crops(images, masks, truths, tried, tried - count, annotated)
 
     def _places(self, count: int, threshold: float, generator: torch.Generator, among: Tensor) -> tuple[Tensor, int]:
@@ -131,9 +108,30 @@ class CropSource:
         return torch.cat([frame[:, None], (where[:, 1:] * self.spans[frame]).long()], dim=1)
 
     def _prominence(self, candidates: Tensor) -> Tensor:
-        if self.sums is None:
+        if self.frames.areas is None:
             return torch.ones(len(candidates))
-        return self.sums.prominence(candidates, self.crop_size)
+        return self.frames.areas.prominence(candidates, self.crop_size)
+
+
+def views(
+    planes: Planes, places: Tensor, size: int, augmentation: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Squares of frames, or of images, through random maps, the first channel with a random look.
+
+    Args:
+        planes: of them, grey values first, in [0, 255].
+        places: (B, 3) integer, on the CPU: frame, top and left of each square.
+        size: the squares' side S, in pixels.
+        augmentation: makes the maps and the looks.
+        generator: where all random numbers come from.
+
+    Returns:
+        Images (B, 1, S, S) float in [0, 1], and the other channels (B, C - 1, S, S) float in the planes' units.
+    """
+    linear = augmentation.linear(len(places), generator)
+    displacement = augmentation.displacement(len(places), size, generator)
+    warped = warp(planes, places, linear, size, displacement)
+    return augmentation.appearance(warped[:, :1] / 255, generator), warped[:, 1:]
 
 
 def warp(planes: Planes, places: Tensor, linear: Tensor, size: int, displacement: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cellab.errors import CellabError
 from cellab.training.crops import CropSource, warp
+from cellab.training.frames import Frames
 from cellab.training.planes import Planes
 
 CPU = torch.device("cpu")
@@ -41,8 +42,9 @@ def planes():
     return frames, masks
 
 
-def source(planes, **more) -> CropSource:
-    return CropSource(*planes, SIZE, Still(), CPU, **more)
+def source(planes, augmentation=None, max_tries=10_000, **more) -> CropSource:
+    images, masks = planes
+    return CropSource(Frames.of(images, CPU, masks, **more), SIZE, augmentation or Still(), max_tries=max_tries)
 
 
 def test_without_augmentation_crops_are_cut_from_the_frames(planes):
@@ -66,7 +68,7 @@ def test_without_augmentation_crops_are_cut_from_the_frames(planes):
 def test_every_crop_reaches_the_threshold_and_rejections_are_counted(threshold, seed):
     rng = np.random.default_rng(1)
     masks = (rng.random((2, 8, 8)) < 0.3).astype(np.uint8).repeat(5, 1).repeat(5, 2)
-    made = CropSource(np.zeros((2, 40, 40), np.uint8), masks, SIZE, Still(), CPU, max_tries=5000)
+    made = source((np.zeros((2, 40, 40), np.uint8), masks), max_tries=5000)
     try:
         crops = made.draw(4, threshold, stream(seed))
     except CellabError:
@@ -84,7 +86,7 @@ def test_prominence_by_summed_areas_is_the_mean_of_the_mask(planes):
 
 def test_a_threshold_out_of_reach_is_an_error(planes):
     with pytest.raises(CellabError, match=r"16 x 16.*reaches 0\.9.*lower prominence_schedule"):
-        CropSource(planes[0], np.zeros_like(planes[1]), SIZE, Still(), CPU, max_tries=50).draw(2, 0.9, stream())
+        source((planes[0], np.zeros_like(planes[1])), max_tries=50).draw(2, 0.9, stream())
 
 
 def test_labelled_crops_come_from_annotated_frames_alone(planes):
@@ -162,7 +164,7 @@ def test_masks_stay_binary_and_truth_is_warped_alike(planes):
                 [torch.stack([angle.cos(), -angle.sin()], -1), torch.stack([angle.sin(), angle.cos()], -1)], -2
             )
 
-    made = CropSource(planes[0], planes[1], SIZE, Turning(), CPU, truths=planes[1])
+    made = source(planes, Turning(), truths=planes[1])
     crops = made.draw(12, 0.1, stream())
     assert set(crops.masks.unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(crops.masks, crops.truths)

@@ -1,0 +1,140 @@
+"""What came of a stage: typed, without torch, and how it is written as JSON and read back."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from cellab.training.names import Counters
+
+Series = dict[str, list[float]]  # of a training's losses: the last step of each stretch under `step`, and means
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """A loss became NaN or infinite.
+
+    Args:
+        series: which: ``"member"``, ``"generator"``, ``"discriminator 0"`` ...
+        step: the optimiser step, counted from 1.
+        value: ``"nan"``, ``"inf"`` or ``"-inf"``.
+    """
+
+    series: str
+    step: int
+    value: str
+
+    def __str__(self) -> str:
+        return f"the loss of the {self.series} became {self.value} at step {self.step}"
+
+
+@dataclass(frozen=True)
+class GanTrained:
+    """A generator was trained; its weights and samples are files.
+
+    Args:
+        history: of the losses.
+    """
+
+    history: Series
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What a source of pseudo-labelled crops went through while a member was trained.
+
+    Args:
+        counters: of its crops.
+        dice_accepted: of the accepted pseudo-labels against the truth; None where there is none of either.
+        dice_rejected: of the rejected ones.
+        threshold: of the gate, over time.
+    """
+
+    counters: Counters
+    dice_accepted: float | None
+    dice_rejected: float | None
+    threshold: list[float]
+
+
+@dataclass(frozen=True)
+class MemberTrained:
+    """A member was trained; its weights are a file.
+
+    Args:
+        history: of the loss.
+        pseudo_labels: of each source of them, by its name.
+    """
+
+    history: Series
+    pseudo_labels: dict[str, SourceReport]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One metric of a generation.
+
+    Args:
+        split: of the frames.
+        reference: what predictions are compared with: ``"given"`` or ``"truth"``.
+        average: how frames are put together: ``"micro"`` or ``"macro"``.
+        metric: its name.
+        value: in [0, 1].
+    """
+
+    split: str
+    reference: str
+    average: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A generation was evaluated; pictures of some frames are a file."""
+
+    rows: tuple[Measurement, ...]
+
+
+Result = GanTrained | MemberTrained | Evaluated
+_Result = TypeVar("_Result", bound=Result)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended: with a result, or diverged.
+
+    Args:
+        key: of the stage.
+        result: what it gave.
+    """
+
+    key: str
+    result: Result | Diverged
+
+    @property
+    def diverged(self) -> Diverged | None:
+        """Where and why it diverged, if it did."""
+        return self.result if isinstance(self.result, Diverged) else None
+
+    def of(self, kind: type[_Result]) -> _Result:
+        """The result of a stage of a kind that did not diverge."""
+        assert isinstance(self.result, kind)
+        return self.result
+
+    def to_json(self) -> str:
+        """The content of `metrics.json`."""
+        content = asdict(self.result)
+        return json.dumps({"diverged": content} if self.diverged else content, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, key: str, text: str | bytes, kind: type[Result]) -> "Outcome":
+        """What `to_json` gave, of a stage whose result is of a kind.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        content = json.loads(text)
+        if isinstance(content, dict) and "diverged" in content:
+            return cls(key, TypeAdapter(Diverged).validate_python(content["diverged"]))
+        return cls(key, TypeAdapter(kind).validate_python(content))

@@ -9,7 +9,8 @@ import h5py
 from cellab import hdf5
 from cellab.executors.driver import Ending
 from cellab.executors.stopping import Endings
-from cellab.outcomes import Evaluated, MemberTrained, Outcome
+from cellab.outcomes import Outcome
+from cellab.requests import Evaluated, MemberTrained
 from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study, Trial

@@ -8,7 +8,8 @@ generation 0 knows nothing of GANs, and the GAN nothing of U-Nets.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from cellab.components import instantiate
 from cellab.contracts import DataMix, ProminenceSchedule, Teacher
@@ -25,7 +26,7 @@ from cellab.requests import (
     as_json,
 )
 from cellab.seeding import derive_seed
-from cellab.settings import Component, TrialConfig
+from cellab.settings import TrialConfig
 from cellab.stage import Stage
 from cellab.stage_kinds import kind_of
 
@@ -92,8 +93,10 @@ class _Builder:
     device: str
     teacher: Teacher
 
-    def _component(self, kind: str) -> Component:
-        return self.config.components[kind]
+    def _components(self, request: type) -> dict[str, Any]:
+        """Those that a request has places for, which are called by their kinds."""
+        chosen = self.config.components
+        return {field.name: chosen[field.name] for field in fields(request) if field.name in chosen}
 
     @property
     def _compute(self) -> Compute:
@@ -108,27 +111,19 @@ class _Builder:
             data=StoredFrames(self.data_digest, self.config.data.gan_scale),
             compute=self._compute,
             seed=derive_seed(self.seed, "train_gan"),
-            generator=self._component("generator"),
-            discriminator=self._component("discriminator"),
-            discriminator_ensemble=self._component("discriminator_ensemble"),
-            gan_loss=self._component("gan_loss"),
-            gan_augmentation=self._component("gan_augmentation"),
             settings=self.config.gan,
+            **self._components(TrainGan),
         )
         return self._stage("generator", request)
 
     def labelling(self, prominence: float, parents: list[Stage], gan: Stage | None) -> PseudoLabelling:
         """How the members of a generation get pseudo-labels."""
         return PseudoLabelling(
-            teacher=self._component("teacher"),
             parents=tuple(self.teacher.parents([parent.key for parent in parents])),
-            voting=self._component("voting"),
-            entropy=self._component("entropy"),
-            acceptance=self._component("acceptance"),
-            recombination=self._component("recombination"),
             prominence=prominence,
-            generated=Generated(gan.key, self._component("generator")) if gan else None,
+            generated=Generated(gan.key, **self._components(Generated)) if gan else None,
             settings=self.config.pseudo_labels,
+            **self._components(PseudoLabelling),
         )
 
     def members(
@@ -142,20 +137,20 @@ class _Builder:
                 data=self._frames,
                 compute=self._compute,
                 seed=derive_seed(self.seed, "train_member", generation, member),
-                unet=self._component("unet"),
-                segmentation_loss=self._component("segmentation_loss"),
-                augmentation=self._component("augmentation"),
                 labels=self.config.data.labels,
                 shares=shares,
                 prominence=prominence,
                 pseudo_labelling=labelling,
                 settings=self.config.training,
+                **self._components(TrainMember),
             )
             yield self._stage(f"gen {generation} member {member}", request, needs)
 
     def evaluation(self, generation: int, members: list[Stage]) -> Stage:
         keys = tuple(member.key for member in members)
-        request = Evaluate(self._frames, self._compute, self._component("unet"), keys, self.config.evaluation)
+        request = Evaluate(
+            self._frames, self._compute, members=keys, settings=self.config.evaluation, **self._components(Evaluate)
+        )
         return self._stage(f"gen {generation} evaluation", request, list(keys))
 
     def _stage(self, part: str, request: Request, needs: list[str] | None = None) -> Stage:

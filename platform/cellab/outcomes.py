@@ -1,4 +1,4 @@
-"""What came of a stage: typed, without torch, and how it is written as JSON and read back."""
+"""How stages end: with a result or diverged, and how that is written as JSON and read back."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from cellab.training.names import Counters
+from cellab.requests import Result
 
-Series = dict[str, list[float]]  # of a training's losses: the last step of each stretch under `step`, and means
+_Result = TypeVar("_Result", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -27,77 +27,6 @@ class Diverged:
 
     def __str__(self) -> str:
         return f"the loss of the {self.series} became {self.value} at step {self.step}"
-
-
-@dataclass(frozen=True)
-class GanTrained:
-    """A generator was trained; its weights and samples are files.
-
-    Args:
-        history: of the losses.
-    """
-
-    history: Series
-
-
-@dataclass(frozen=True)
-class SourceReport:
-    """What a source of pseudo-labelled crops went through while a member was trained.
-
-    Args:
-        counters: of its crops.
-        dice_accepted: of the accepted pseudo-labels against the truth; None where there is none of either.
-        dice_rejected: of the rejected ones.
-        threshold: of the gate, over time.
-    """
-
-    counters: Counters
-    dice_accepted: float | None
-    dice_rejected: float | None
-    threshold: list[float]
-
-
-@dataclass(frozen=True)
-class MemberTrained:
-    """A member was trained; its weights are a file.
-
-    Args:
-        history: of the loss.
-        pseudo_labels: of each source of them, by its name.
-    """
-
-    history: Series
-    pseudo_labels: dict[str, SourceReport]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One metric of a generation.
-
-    Args:
-        split: of the frames.
-        reference: what predictions are compared with: ``"given"`` or ``"truth"``.
-        average: how frames are put together: ``"micro"`` or ``"macro"``.
-        metric: its name.
-        value: in [0, 1].
-    """
-
-    split: str
-    reference: str
-    average: str
-    metric: str
-    value: float
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A generation was evaluated; pictures of some frames are a file."""
-
-    rows: tuple[Measurement, ...]
-
-
-Result = GanTrained | MemberTrained | Evaluated
-_Result = TypeVar("_Result", bound=Result)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What each kind of stage is asked: typed, without torch, and the one function that makes JSON of it.
+"""What each kind of stage is asked and what it gives: typed, without torch; and how a request becomes JSON.
 
 A request holds all that a stage's result depends on but the code, and nothing else: what is not in it must not change
 a byte, so that trials share every stage that does not differ between them.
@@ -7,6 +7,9 @@ a byte, so that trials share every stage that does not differ between them.
 from dataclasses import asdict, dataclass
 
 from cellab.settings import Component, Evaluation, Gan, PseudoLabels, Training
+from cellab.training.names import Counters
+
+Series = dict[str, list[float]]  # of a training's losses: the last step of each stretch under `step`, and means
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,17 @@ class TrainGan:
     gan_loss: Component
     gan_augmentation: Component
     settings: Gan
+
+
+@dataclass(frozen=True)
+class GanTrained:
+    """A generator was trained; its weights and samples are files.
+
+    Args:
+        history: of the losses.
+    """
+
+    history: Series
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,36 @@ class TrainMember:
 
 
 @dataclass(frozen=True)
+class SourceReport:
+    """What a source of pseudo-labelled crops went through while a member was trained.
+
+    Args:
+        counters: of its crops.
+        dice_accepted: of the accepted pseudo-labels against the truth; None where there is none of either.
+        dice_rejected: of the rejected ones.
+        threshold: of the gate, over time.
+    """
+
+    counters: Counters
+    dice_accepted: float | None
+    dice_rejected: float | None
+    threshold: list[float]
+
+
+@dataclass(frozen=True)
+class MemberTrained:
+    """A member was trained; its weights are a file.
+
+    Args:
+        history: of the loss.
+        pseudo_labels: of each source of them, by its name.
+    """
+
+    history: Series
+    pseudo_labels: dict[str, SourceReport]
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Scores the members of a generation on full frames (paper 9).
 
@@ -152,7 +196,34 @@ class Evaluate:
     settings: Evaluation
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """One metric of a generation.
+
+    Args:
+        split: of the frames.
+        reference: what predictions are compared with: ``"given"`` or ``"truth"``.
+        average: how frames are put together: ``"micro"`` or ``"macro"``.
+        metric: its name.
+        value: in [0, 1].
+    """
+
+    split: str
+    reference: str
+    average: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A generation was evaluated; pictures of some frames are a file."""
+
+    rows: tuple[Measurement, ...]
+
+
 Request = TrainGan | TrainMember | Evaluate
+Result = GanTrained | MemberTrained | Evaluated
 
 
 def as_json(request: Request) -> dict[str, object]:

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from cellab.outcomes import Evaluated, GanTrained, MemberTrained, Result
-from cellab.requests import Evaluate, Request, TrainGan, TrainMember
+from cellab.requests import Evaluate, Evaluated, GanTrained, MemberTrained, Request, Result, TrainGan, TrainMember
 
 
 class StageKind(NamedTuple):

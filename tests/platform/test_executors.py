@@ -17,7 +17,8 @@ from cellab.compose import compose_trial
 from cellab.executors import inline, on_ray
 from cellab.executors.inline import InlineRunner
 from cellab.executors.monitor import Monitor
-from cellab.outcomes import Evaluated, Outcome
+from cellab.outcomes import Outcome
+from cellab.requests import Evaluated
 from cellab.results import write_results
 from cellab.store import Store
 from cellab.study import plan

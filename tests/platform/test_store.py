@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cellab.errors import StoreError
-from cellab.outcomes import GanTrained, Outcome
-from cellab.requests import Compute, StoredFrames, TrainGan
+from cellab.outcomes import Outcome
+from cellab.requests import Compute, GanTrained, StoredFrames, TrainGan
 from cellab.settings import Gan
 from cellab.stage import Stage, canonical_json
 from cellab.store import Store

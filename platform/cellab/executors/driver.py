@@ -6,7 +6,8 @@ from typing import Protocol
 
 from cellab.errors import CellabError
 from cellab.lineage import Lineage
-from cellab.outcomes import Evaluated, Outcome
+from cellab.outcomes import Outcome
+from cellab.requests import Evaluated
 from cellab.study_files.records import Status
 
 

@@ -14,8 +14,7 @@ from cellab.data.dataset import Dataset
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
 from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
 from cellab.evaluation.tiling import predict
-from cellab.outcomes import Evaluated, Measurement
-from cellab.requests import Evaluate
+from cellab.requests import Evaluate, Evaluated, Measurement
 from cellab.settings import Evaluation
 from cellab.stage import Workplace
 from cellab.training.networks import UNET, load_network, to_channels_last

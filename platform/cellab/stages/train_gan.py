@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from cellab import hdf5
-from cellab.outcomes import GanTrained
-from cellab.requests import TrainGan
+from cellab.requests import GanTrained, TrainGan
 from cellab.stage import Workplace
 from cellab.training.checkpoint import Checkpoint
 from cellab.training.frames import Frames

@@ -2,8 +2,7 @@
 
 import torch
 
-from cellab.outcomes import MemberTrained
-from cellab.requests import TrainMember
+from cellab.requests import MemberTrained, TrainMember
 from cellab.stage import Workplace
 from cellab.training.checkpoint import Checkpoint
 from cellab.training.frames import Frames

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from cellab.building import instantiate
 from cellab.contracts import Augmentation, DiscriminatorEnsemble, GanAugmentation, GanLoss
 from cellab.errors import DivergedError
-from cellab.outcomes import GanTrained
-from cellab.requests import TrainGan
+from cellab.requests import GanTrained, TrainGan
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from cellab.building import instantiate
 from cellab.contracts import Augmentation, SegmentationLoss, Teacher
 from cellab.errors import DivergedError
-from cellab.outcomes import MemberTrained
-from cellab.requests import TrainMember
+from cellab.requests import MemberTrained, TrainMember
 from cellab.settings import Training
 from cellab.stage import Progress, Workplace
 from cellab.training.crops import CropSource

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cellab.contracts import Acceptance, Entropy, Voting
-from cellab.outcomes import SourceReport
+from cellab.requests import SourceReport
 from cellab.settings import PseudoLabels
 from cellab.training.crops import Crops
 from cellab.training.names import Counters

@@ -74,10 +74,10 @@ def ray_cluster() -> Iterator[None]:
     """One local Ray cluster of two CPUs, without a dashboard, in a folder with a short name."""
     import ray
 
-    from cellab.executors import on_ray
+    from cellab.executors.connecting import connect
 
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        disconnect = on_ray.connect(None, temporary=folder)
+        disconnect = connect(None, temporary=folder)
         assert ray.is_initialized()
         yield
         disconnect()

@@ -8,7 +8,7 @@ import h5py
 
 from cellab import hdf5
 from cellab.executors.driver import Ending
-from cellab.executors.stopping import Endings
+from cellab.executors.protocol import Endings
 from cellab.outcomes import Outcome
 from cellab.requests import Evaluated, MemberTrained
 from cellab.stage import Stage

@@ -1,6 +1,6 @@
 """Writes a study's results: what the store holds of it, gathered and ranked."""
 
-from cellab.executors.stopping import Endings
+from cellab.executors.protocol import Endings
 from cellab.gathering import Gathered
 from cellab.ranking import rank
 from cellab.store import Store

@@ -1,30 +1,57 @@
 """Runs a study from plan to report, in its own folder."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-from rich.console import Console
-
-from cellab import interruption
-from cellab.cli.display import Display
 from cellab.errors import CellabError, reason
-from cellab.executors.monitor import Monitor, Snapshot
-from cellab.executors.stopping import Endings, Stopped
+from cellab.executors import protocol
+from cellab.executors.protocol import Executed, Executor, Stopped
 from cellab.provenance import provenance
 from cellab.reports import write_reports
 from cellab.results import write_results
 from cellab.seen_content import check_content
 from cellab.stage import HOWS, How
 from cellab.store import Store
-from cellab.study import Study, plan
+from cellab.study import Plan, Study, plan
 from cellab.study_files.claim import claim_folder
 from cellab.study_files.folder import StudyFolder
 from cellab.study_files.records import Ranking
+
+
+class Observer(protocol.Observer, Protocol):
+    """Who watches a study."""
+
+    def planned(self, planned: Plan) -> None:
+        """Told what it will take."""
+
+    def connected(self) -> None:
+        """Told that libraries have been started, which may have put handlers of their own on signals."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """While the block lasts stages run, and `watch` tells how they are."""
+
+    def stopped(self, done: int, stages: int, report: Path) -> None:
+        """Told that it was stopped, and that this is written down: how many of its stages are stored, and where."""
+
+
+class Nobody(protocol.Nobody):
+    """An observer who lets everything happen."""
+
+    def planned(self, planned: Plan) -> None:
+        """Says nothing."""
+
+    def connected(self) -> None:
+        """Says nothing."""
+
+    def running(self) -> AbstractContextManager[None]:
+        """Does not look."""
+        return nullcontext()
+
+    def stopped(self, done: int, stages: int, report: Path) -> None:
+        """Says nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,7 @@ class Ran:
     stages: dict[How, int]
 
 
-def run_study(study: Study, store: Store, folder: StudyFolder, address: str | None, console: Console) -> Ran:
+def run_study(study: Study, store: Store, folder: StudyFolder, executor: Executor, observer: Observer) -> Ran:
     """Runs what is not stored, and writes everything that a study leaves.
 
     Args:
@@ -48,91 +75,46 @@ def run_study(study: Study, store: Store, folder: StudyFolder, address: str | No
         store: where stages' results live.
         folder: of the study, claimed by `alone` and seen to be free for it by `check_folder`
             (`cellab.study_files.claim`).
-        address: of a Ray cluster, or None for one of its own.
-        console: where progress is shown.
+        executor: what runs its lineages.
+        observer: who watches.
 
     Returns:
         The ranking, and how many stages were computed, reused and so on.
 
     Raises:
-        CellabError: the cluster does not answer; the folder cannot be written.
+        CellabError: what the executor needs cannot be had; the folder cannot be written.
         DataError: the data set's content is not what its digest says.
-        KeyboardInterrupt: Ctrl-C; what is finished is stored, and results so far are written.
+        KeyboardInterrupt: the observer wanted it stopped; what is finished is stored, and results so far are written.
     """
     check_content(study.data_path, store)
     planned = plan(study, store)
-    _announce(planned, console)
-    with interruption.stoppable(), _executor(study, address, console) as execute:
-        interruption.listen()  # Ray, connected by now, has put a handler of its own there that aborts
+    observer.planned(planned)
+    with executor.connected(observer):
+        observer.connected()
         claim_folder(study, planned, folder)
-        return _run(study, store, folder, console, execute)
+        return _run(study, store, folder, executor, observer)
 
 
-# runs all trials: given the store, the folder and the display, tells how each of them ended
-Execute = Callable[[Study, Store, StudyFolder, Display], Endings]
-
-
-def _run(study: Study, store: Store, folder: StudyFolder, console: Console, execute: Execute) -> Ran:
-    started, display = time.monotonic(), Display(console)
+def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, observer: Observer) -> Ran:
+    started = time.monotonic()
     try:
-        with display:
-            endings = execute(study, store, folder, display)
-    except KeyboardInterrupt as stop:
-        interruption.received()
-        console.print("\nStopping: results so far are being written ...", style="dim")
-        endings = stop.endings if isinstance(stop, Stopped) else {}
-        _finish(study, store, endings, folder, time.monotonic() - started, display.last)
-        done = sum(count["stored"] for count in plan(study, store)["stages"].values())
-        console.print(
-            f"Stopped. {done} of {len(study.stages)} stages are finished and stored; unfinished ones go on from "
-            f"their checkpoints.\nThe same command goes on from here. So far: {folder.report}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        with observer.running():
+            executed = executor.run(study.lineages, store, study.data_path, observer)
+    except Stopped as stop:
+        _finish(study, store, stop.executed, folder, time.monotonic() - started)
+        done = len(store.stored(list(study.stages)))
+        observer.stopped(done, len(study.stages), folder.report)
         raise
-    interruption.received()
-    return _finish(study, store, endings, folder, time.monotonic() - started, display.last)
+    observer.stopping()
+    return _finish(study, store, executed, folder, time.monotonic() - started)
 
 
-@contextmanager
-def _executor(study: Study, address: str | None, console: Console) -> Iterator[Execute]:
-    """What runs the study: this process, or Ray, which is connected as long as the block lasts."""
-    if study.config.lineage.executor == "inline":
-        if address is not None:
-            raise CellabError(f"--address {address}: executor=inline runs in this process; leave one of them out.")
-        yield _inline
-        return
-
-    from cellab.executors import on_ray
-
-    console.print("Starting Ray ..." if address is None else f"Joining Ray at {address} ...", style="dim")
-    with interruption.deferred():  # half a cluster would leave processes behind
-        disconnect = on_ray.connect(
-            address, tell=lambda notice: console.print(f"notice: {notice}", style="yellow", soft_wrap=True)
-        )
-    try:
-        interruption.check()
-        yield lambda study, store, folder, display: on_ray.run_study(study, store, folder.ray_logs, display.watch)
-    finally:
-        disconnect()
-
-
-def _inline(study: Study, store: Store, folder: StudyFolder, display: Display) -> Endings:  # noqa: ARG001
-    from cellab.executors import inline
-
-    monitor = Monitor.of(study.stages.values(), slots=1)
-    display.watch(monitor.snapshot)
-    return inline.run_study(study, store, monitor)
-
-
-def _finish(
-    study: Study, store: Store, endings: Endings, folder: StudyFolder, seconds: float, last: Snapshot | None
-) -> Ran:
-    hows = [ended.how for ended in last.ended] if last else []
+def _finish(study: Study, store: Store, executed: Executed, folder: StudyFolder, seconds: float) -> Ran:
+    hows = [ended.how for ended in executed.snapshot.ended]
     counts = {how: hows.count(how) for how in HOWS}
     described = provenance(study, seconds, counts)
     try:
-        ranking = write_results(study, store, endings, folder)
+        ranking = write_results(study, store, executed.endings, folder)
         folder.write_provenance(described)
         write_reports(folder.path)
     except OSError as error:
@@ -141,27 +123,3 @@ def _finish(
             f"when that is mended, the same command writes the results."
         ) from error
     return Ran(ranking, counts)
-
-
-def _announce(planned: dict[str, Any], console: Console) -> None:
-    distinct = sum(count["distinct"] for count in planned["stages"].values())
-    stored = sum(count["stored"] for count in planned["stages"].values())
-    reuse = f", {stored} of them finished before and reused" if stored else ""
-    console.print(
-        f"{planned['study']}: {planned['trials']} trials, {distinct} distinct stages{reuse}.", highlight=False
-    )
-
-
-def check_names(study: Study) -> None:
-    """Sees that Ray, where it is to run the study, can be started with these names.
-
-    Raises:
-        CellabError: a name in the command, the working directory or where modules are looked for is not UTF-8.
-    """
-    for name in [] if study.config.lineage.executor == "inline" else [*sys.argv, str(Path.cwd()), *sys.path]:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise CellabError(
-                f"{name}: Ray takes only names in UTF-8. Rename it or go elsewhere, or use executor=inline."
-            ) from None

@@ -1,4 +1,4 @@
-"""Lets signals stop long commands where that is safe, and puts them off where it is not."""
+"""Stops long work where that is safe, if a signal was noted, and puts signals off where it is not."""
 
 import signal
 import threading
@@ -24,25 +24,20 @@ class Stopped(KeyboardInterrupt):
 _noted: list[int] = []  # signals that came; they come to the whole process, so there is one list
 
 
-@contextmanager
-def noticing_signals() -> Iterator[None]:
-    """Notes signals that ask to stop, while the block runs, for `stop_if_asked`; a second one raises `Stopped` at once.
+def note(number: int) -> None:
+    """A signal came.
 
-    What a handler raises can be lost in the callbacks of compiled libraries, wherever it happens to run; what is noted
-    cannot. Signals that are ignored stay ignored.
+    Raises:
+        Stopped: another had come before.
     """
+    _noted.append(number)
+    if len(_noted) > 1:
+        raise Stopped(number)
 
-    def note(number: int, _frame: Any) -> None:
-        _noted.append(number)
-        if len(_noted) > 1:
-            raise Stopped(number)
 
+def forget() -> None:
+    """What came concerns nobody any more."""
     _noted.clear()
-    try:
-        with _handled(note, lambda handler: handler is not signal.SIG_IGN):
-            yield
-    finally:
-        _noted.clear()
 
 
 def stop_if_asked() -> None:
@@ -62,7 +57,7 @@ def signals_put_off() -> Iterator[None]:
     An exception that a handler raises inside a callback from HDF5 would crash the process.
     """
     late: list[tuple[int, Any]] = []
-    with _handled(lambda number, frame: late.append((number, frame)), callable) as before:
+    with handled(lambda number, frame: late.append((number, frame)), callable) as before:
         try:
             yield
         finally:
@@ -72,7 +67,7 @@ def signals_put_off() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, Any], None], which: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
+def handled(handler: Callable[[int, Any], None], which: Callable[[Any], bool]) -> Iterator[dict[int, Any]]:
     """Handles those signals by `handler` of whose handlers `which` holds; gives these."""
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # no other thread handles signals

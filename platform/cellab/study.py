@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from cellab import paths
 from cellab.ablation import Ablation
@@ -65,11 +65,16 @@ class Study:
         return self.configs[self.baseline.name]
 
     @property
+    def lineages(self) -> list[Lineage]:
+        """Of all trials."""
+        return [trial.lineage for trial in self.trials]
+
+    @property
     def stages(self) -> dict[str, Stage]:
         """The distinct stages by key, in the order in which they are first asked for."""
         found: dict[str, Stage] = {}
-        for trial in self.trials:
-            for stage in trial.lineage.stages:
+        for lineage in self.lineages:
+            for stage in lineage.stages:
                 found.setdefault(stage.key, stage)
         return found
 
@@ -155,7 +160,32 @@ def _device(config: TrialConfig) -> str:
     return "cuda" if available else "cpu"
 
 
-def plan(study: Study, store: Store | None) -> dict[str, Any]:
+class StageCounts(TypedDict):
+    """How many stages of one kind are asked for, how many of them are distinct, and how many of those are stored."""
+
+    asked: int
+    distinct: int
+    stored: int
+
+
+class PlannedArm(TypedDict):
+    """An arm, and what sets it apart."""
+
+    name: str
+    overrides: list[str]
+
+
+class Plan(TypedDict):
+    """What running a study would take (`plan.json`): its arms, seeds and trials, and stages by their kinds."""
+
+    study: str
+    arms: list[PlannedArm]
+    seeds: list[int]
+    trials: int
+    stages: dict[str, StageCounts]
+
+
+def plan(study: Study, store: Store | None) -> Plan:
     """What running the study would take (`plan.json`).
 
     Args:
@@ -166,7 +196,7 @@ def plan(study: Study, store: Store | None) -> dict[str, Any]:
         Arms, seeds, the number of trials, and for each kind of stage how many are asked for, how many of them are
         distinct, and how many of those are stored.
     """
-    asked = [stage for trial in study.trials for stage in trial.lineage.stages]
+    asked = [stage for lineage in study.lineages for stage in lineage.stages]
     distinct = study.stages
     stored = store.stored(list(distinct)) if store else set()
     return {

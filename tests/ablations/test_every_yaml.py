@@ -9,8 +9,8 @@ import pytest
 from cellab import components
 from cellab.ablation import Ablation, load
 from cellab.compose import SCALES, compose_trial
-from cellab.executors import inline
-from cellab.executors.monitor import Monitor
+from cellab.executors.inline import Inline
+from cellab.executors.protocol import Nobody
 from cellab.store import Store
 from cellab.study import build_study
 
@@ -60,7 +60,7 @@ def test_every_component_runs_in_a_lineage(phantom, shared_store, kind, name):
     content = {"baseline": {kind: name}, "factors": {kind: [name]}}
     overrides = [f"data.path={phantom}", *(override for override in QUICK if not override.startswith(f"{kind}="))]
     study = build_study("one", Ablation("one", "?", "one_factor", content, [0], "dice", overrides))
-    endings = inline.run_study(study, store, Monitor.of(study.stages.values(), 1))
+    endings = Inline().run(study.lineages, store, study.data_path, Nobody()).endings
     assert [ending.status for ending in endings.values()] == ["completed"], endings
 
 

@@ -4,7 +4,9 @@ import contextlib
 import hashlib
 import io
 import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import polars as pl
 import pytest
@@ -12,14 +14,17 @@ import ray
 from rich.console import Console
 
 from cellab import stages
-from cellab.cli.display import Display
+from cellab.cli.screen import Screen
 from cellab.compose import compose_trial
-from cellab.executors import inline, on_ray
-from cellab.executors.inline import InlineRunner
+from cellab.executors import EXECUTORS
+from cellab.executors.inline import Inline, InlineRunner
 from cellab.executors.monitor import Monitor
+from cellab.executors.on_ray import OnRay
+from cellab.executors.protocol import Executed, Nobody
 from cellab.outcomes import Outcome
 from cellab.requests import Evaluated
 from cellab.results import write_results
+from cellab.settings import Lineage
 from cellab.store import Store
 from cellab.study import plan
 from cellab.study_files.folder import StudyFolder
@@ -32,9 +37,17 @@ def content(store: Store) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def inline(study, store: Store, observer=None) -> Executed:
+    return Inline().run(study.lineages, store, study.data_path, observer or Nobody())
+
+
+def on_ray(study, store: Store, logs: Path, observer=None) -> Executed:
+    return OnRay(None, logs).run(study.lineages, store, study.data_path, observer or Nobody())
+
+
 def run_inline(study, folder: Path) -> Store:
     store = Store(str(folder))
-    endings = inline.run_study(study, store, Monitor.of(study.stages.values(), 1))
+    endings = inline(study, store).endings
     assert {ending.status for ending in endings.values()} == {"completed"}
     return store
 
@@ -44,7 +57,7 @@ def test_inline_and_ray_leave_the_same_bytes(study, tmp_path, ray_cluster):
     made = study("gan_loss", ["ns_gp", "wgan"], "members=2", seeds=(0, 1))
     one = run_inline(made, tmp_path / "inline")
     two = Store(str(tmp_path / "ray"))
-    endings = on_ray.run_study(made, two, tmp_path / "logs")
+    endings = on_ray(made, two, tmp_path / "logs").endings
     assert {ending.status for ending in endings.values()} == {"completed"}
     assert content(one) == content(two)
     assert set(endings) == {(arm.name, seed) for arm in made.arms for seed in (0, 1)}
@@ -55,7 +68,7 @@ def test_the_order_of_execution_changes_nothing(study, tmp_path):
     made = study("unet.width", [4, 5])
     one = run_inline(made, tmp_path / "one")
     two = Store(str(tmp_path / "two"))
-    runner = InlineRunner(two, made.data_path, Monitor.of(made.stages.values(), 1))
+    runner = InlineRunner(two, made.data_path, Monitor(), Nobody())
     for trial in reversed(made.trials):
         runner.start(trial.lineage)
         for generation in reversed(trial.lineage.generations):
@@ -69,10 +82,9 @@ def test_a_second_run_computes_nothing(study, tmp_path, monkeypatch):
     store = run_inline(made, tmp_path)
     before = content(store)
     monkeypatch.setattr(stages, "run", lambda *_: pytest.fail("a stored stage was run again"))
-    monitor = Monitor.of(made.stages.values(), 1)
-    inline.run_study(made, store, monitor)
+    snapshot = inline(made, store).snapshot
     assert content(store) == before
-    assert {ended.how for ended in monitor.snapshot().ended} == {"reused"}
+    assert {ended.how for ended in snapshot.ended} == {"reused"}
     stored = plan(made, store)["stages"]
     assert all(count["stored"] == count["distinct"] for count in stored.values())
 
@@ -99,7 +111,7 @@ def test_a_stage_that_goes_on_from_its_checkpoint_ends_with_the_same_bytes(study
     whole = run_inline(made, tmp_path / "whole")
     stage = [stage for stage in made.stages.values() if stage.kind == kind][-1]
     store = Store(str(tmp_path / "stopped"))
-    runner = InlineRunner(store, made.data_path, Monitor.of(made.stages.values(), 1))
+    runner = InlineRunner(store, made.data_path, Monitor(), Nobody())
     runner.start(made.trials[0].lineage)
     for key in stage.needs:
         runner.wait(key)
@@ -123,8 +135,6 @@ def test_a_stage_that_goes_on_from_its_checkpoint_ends_with_the_same_bytes(study
 
 
 def test_code_or_data_that_changed_in_mid_study_is_noticed(study, tmp_path, phantom, monkeypatch):
-    from dataclasses import replace
-
     from cellab.errors import CellabError, DataError
 
     stage = study("gan_loss", ["ns"]).trials[0].lineage.stages[0]
@@ -140,7 +150,7 @@ def test_code_or_data_that_changed_in_mid_study_is_noticed(study, tmp_path, phan
 def test_a_member_that_diverges_ends_its_trial_and_no_other(study, tmp_path, ray_cluster):
     made = study("training.optimiser.lr", [0.001, 1e30], "training.learning_rate_schedule=null", "training.steps=5")
     store = Store(str(tmp_path / "store"))
-    endings = on_ray.run_study(made, store, tmp_path / "logs")
+    endings = on_ray(made, store, tmp_path / "logs").endings
     assert [ending.status for ending in endings.values()] == ["completed", "diverged"], endings
     arms = {arm.arm: arm for arm in write_results(made, store, endings, StudyFolder(tmp_path)).arms}
     diverged = arms["training.optimiser.lr=1e+30"]
@@ -157,16 +167,15 @@ def test_a_member_that_diverges_ends_its_trial_and_no_other(study, tmp_path, ray
 def test_a_gan_that_diverges(study, tmp_path):
     made = study("gan_loss.optimiser.lr", [1e38], "gan.steps=6")
     store = Store(str(tmp_path))
-    endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
+    endings = inline(made, store).endings
     (ending,) = endings.values()
     assert ending.status == "diverged"
     assert "step" in str(ending.message)
     outcome: Outcome = store.outcome(made.stages[made.trials[0].lineage.gan])
     assert outcome.diverged
     assert outcome.diverged.step >= 1
-    monitor = Monitor.of(made.stages.values(), 1)
-    inline.run_study(made, store, monitor)
-    assert "finished" not in {ended.how for ended in monitor.snapshot().ended}, "a divergence is a result: it is reused"
+    hows = {ended.how for ended in inline(made, store).snapshot.ended}
+    assert "finished" not in hows, "a divergence is a result: it is reused"
 
 
 @pytest.mark.parametrize("executor", ["inline", "ray"])
@@ -175,11 +184,11 @@ def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, 
     made = study("segmentation_loss._target_", [given, "torch.nn.CosineEmbeddingLoss"])  # no loss of images
     store = Store(str(tmp_path / "store"))
     if executor == "inline":
-        endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
+        endings = inline(made, store).endings
         assert "Traceback" in caplog.text, "who debugs needs to know where"
     else:
         request.getfixturevalue("ray_cluster")
-        endings = on_ray.run_study(made, store, tmp_path / "logs")
+        endings = on_ray(made, store, tmp_path / "logs").endings
     good, bad = endings.values()
     assert good.status == "completed"
     assert bad.status == "failed"
@@ -189,8 +198,9 @@ def test_whatever_breaks_a_stage_ends_its_trial_alone(study, tmp_path, request, 
 def test_what_ends_last_is_shown_too(study, tmp_path, ray_cluster):
     made = study("gan_loss", ["ns"])
     console = Console(file=io.StringIO(), width=200)
-    with Display(console) as display:
-        on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", display.watch)
+    screen = Screen(console)
+    with screen.running():
+        on_ray(made, Store(str(tmp_path / "store")), tmp_path / "logs", screen)
     lines = console.file.getvalue().splitlines()
     count = len(made.stages)
     assert [line.partition("]")[0] for line in lines] == [f"[{n}/{count}" for n in range(1, count + 1)]
@@ -248,7 +258,7 @@ def test_more_threads_than_the_cluster_has(study, tmp_path, ray_cluster):
 
     made = study("gan_loss", ["ns"], "resources.threads=64")
     with pytest.raises(CellabError, match=r"resources\.threads: 64 are more than the \d+ CPUs"):
-        on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs")
+        on_ray(made, Store(str(tmp_path / "store")), tmp_path / "logs")
 
 
 def test_a_source_that_gives_nothing_is_reported_and_the_others_take_its_share(study, tmp_path):
@@ -274,6 +284,53 @@ def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
 
         threading.Thread(target=poll, daemon=True).start()
 
-    on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", watch)
+    observer = Nobody()
+    observer.watch = watch
+    on_ray(made, Store(str(tmp_path / "store")), tmp_path / "logs", observer)
     done.set()
     assert max(seen) == min(2, int(ray.cluster_resources()["CPU"]))
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_lineages_come_one_by_one_once_it_is_known_how_others_ended(study, tmp_path, request, executor):
+    """As a search has them: the second is made of what came of the first."""
+    made = study("unet.width", [4, 5], "generations=1", "gan.steps=1")
+    told, asked = [], []
+    observer = Nobody()
+    observer.ended = lambda key, ending: told.append((key, ending.status))
+
+    def search():
+        first, second = made.lineages
+        yield first
+        while not told:
+            asked.append("too early")
+            yield None
+        yield second
+
+    store = Store(str(tmp_path / "store"))
+    if executor == "inline":
+        executed = Inline().run(search(), store, made.data_path, observer)
+    else:
+        request.getfixturevalue("ray_cluster")
+        executed = OnRay(None, tmp_path / "logs").run(search(), store, made.data_path, observer)
+        assert asked == ["too early"], "not again before one has ended"
+    assert told == [(("unet.width=4", 0), "completed"), (("unet.width=5", 0), "completed")]
+    assert set(executed.endings) == {key for key, _ in told}
+    assert executed.snapshot.total == len(made.stages)
+    assert store.stored(list(made.stages)) == set(made.stages)
+
+
+def test_stages_that_nothing_waits_for_run_too(study, tmp_path):
+    made = study("gan_loss", ["ns"], "data_mix.generated=[0.5]", "data_mix.pseudo=[0.5]")
+    (lineage,) = made.lineages
+    gan = next(stage for stage in lineage.stages if stage.key == lineage.gan)
+    members = [stage for stage in lineage.stages if stage.key in lineage.generations[0].members]
+    alone = replace(lineage, stages=(*members, gan), generations=())
+    store = Store(str(tmp_path))
+    executed = Inline().run([alone], store, made.data_path, Nobody())
+    assert store.stored([stage.key for stage in alone.stages]) == {stage.key for stage in alone.stages}
+    assert [ending.status for ending in executed.endings.values()] == ["completed"]
+
+
+def test_every_executor_that_can_be_chosen_stands_in_the_table():
+    assert set(get_args(get_type_hints(Lineage)["executor"])) == set(EXECUTORS)

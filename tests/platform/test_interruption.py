@@ -1,5 +1,6 @@
 """Interrupted is not failed: what Ctrl-C, SIGTERM or SIGHUP stops is called so, and what had failed before is not."""
 
+import io
 import json
 import os
 import signal
@@ -8,12 +9,14 @@ import threading
 import pytest
 from rich.console import Console
 
-from cellab import interruption, run, stages
+from cellab import run, stages
+from cellab.cli import interruption
+from cellab.cli.screen import Screen
 from cellab.cli.tables import ranking_table
 from cellab.compose import compose_trial
-from cellab.executors import inline, on_ray
-from cellab.executors.monitor import Monitor
-from cellab.executors.stopping import Stopped
+from cellab.executors.inline import Inline
+from cellab.executors.on_ray import OnRay
+from cellab.executors.protocol import Nobody, Stopped
 from cellab.results import write_results
 from cellab.stopping import SIGNALS
 from cellab.store import Store
@@ -52,6 +55,13 @@ def signalled(number):
     return send
 
 
+def stopped_inline(made, store, observer=None):
+    """What had come of a study by the time that it was stopped."""
+    with pytest.raises(Stopped) as stopped:
+        Inline().run(made.lineages, store, made.data_path, observer or Nobody())
+    return stopped.value.executed
+
+
 def trials_of(folder):
     arms = json.loads((folder / "arms.json").read_text())["arms"]
     return {(arm["arm"], trial["seed"]): trial for arm in arms for trial in arm["trials"]}
@@ -60,15 +70,13 @@ def trials_of(folder):
 def test_the_stage_that_ran_is_stopped_and_those_after_it_had_not_begun(study, tmp_path, interrupted):
     made = study("unet.width", [4, 5], "generations=1", seeds=(0, 1))
     begun = interrupted(3, ctrl_c)  # arm 4: two stages for each seed
-    monitor = Monitor.of(made.stages.values(), 1)
     store = Store(str(tmp_path / "store"))
-    with pytest.raises(Stopped) as stopped:
-        inline.run_study(made, store, monitor)
-    assert [(ended.label, ended.how) for ended in monitor.snapshot().ended] == [
+    executed = stopped_inline(made, store)
+    assert [(ended.label, ended.how) for ended in executed.snapshot.ended] == [
         (stage.label, "stopped" if n == 3 else "finished") for n, stage in enumerate(begun)
     ]
-    assert monitor.snapshot().running == ()
-    ranking = write_results(made, store, stopped.value.endings, StudyFolder(tmp_path))
+    assert executed.snapshot.running == ()
+    ranking = write_results(made, store, executed.endings, StudyFolder(tmp_path))
     trials = trials_of(tmp_path)
     assert [trial["status"] for trial in trials.values()] == ["completed", "stopped", "stopped", "stopped"]
     assert trials["unet.width=4", 1]["stage"] == "gen 0 evaluation"
@@ -88,9 +96,7 @@ def test_the_stage_that_ran_is_stopped_and_those_after_it_had_not_begun(study, t
 def test_a_stage_that_several_trials_share_stops_them_all(study, tmp_path, interrupted):
     made = study("gan_loss", ["ns", "wgan"])
     interrupted(0, ctrl_c)
-    with pytest.raises(Stopped) as stopped:
-        inline.run_study(made, Store(str(tmp_path)), Monitor.of(made.stages.values(), 1))
-    endings = stopped.value.endings.values()
+    endings = stopped_inline(made, Store(str(tmp_path))).endings.values()
     assert [(ending.status, ending.stage) for ending in endings] == [("stopped", "gen 0 member 0")] * 2
 
 
@@ -106,11 +112,10 @@ def test_what_had_failed_or_diverged_before_stays_so(study, tmp_path, monkeypatc
         return ctrl_c() if lr == 0.001 else whole(stage, *arguments)
 
     monkeypatch.setattr(stages, "run", running)
-    store, monitor = Store(str(tmp_path / "store")), Monitor.of(made.stages.values(), 1)
-    with pytest.raises(Stopped) as stopped:
-        inline.run_study(made, store, monitor)
-    assert [ended.how for ended in monitor.snapshot().ended] == ["diverged", "failed", "stopped"]
-    write_results(made, store, stopped.value.endings, StudyFolder(tmp_path))
+    store = Store(str(tmp_path / "store"))
+    executed = stopped_inline(made, store)
+    assert [ended.how for ended in executed.snapshot.ended] == ["diverged", "failed", "stopped"]
+    write_results(made, store, executed.endings, StudyFolder(tmp_path))
     trials = list(trials_of(tmp_path).values())
     assert sorted(trial["status"] for trial in trials) == ["diverged", "failed", "stopped"]
     (failed,) = [trial for trial in trials if trial["status"] == "failed"]
@@ -138,8 +143,8 @@ def test_each_signal_stops_a_study_which_writes_what_it_has(
     monkeypatch.setattr(run, "write_results", writing)
     before = [signal.getsignal(each) for each in SIGNALS]
     folder = tmp_path / "small"
-    with pytest.raises(KeyboardInterrupt), alone(StudyFolder(folder)):
-        run.run_study(made, Store(str(tmp_path / "store")), StudyFolder(folder), None, console)
+    with pytest.raises(KeyboardInterrupt), alone(StudyFolder(folder)), interruption.stoppable():
+        run.run_study(made, Store(str(tmp_path / "store")), StudyFolder(folder), Inline(), Screen(console))
     assert wrote
     assert [signal.getsignal(each) for each in SIGNALS] == before
     told = capsys.readouterr().err
@@ -163,8 +168,8 @@ def test_signals_that_come_when_all_is_done_or_that_are_ignored_stop_nothing(
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         folder = StudyFolder(tmp_path / "small")
-        with alone(folder):
-            ran = run.run_study(made, Store(str(tmp_path / "store")), folder, None, console)
+        with alone(folder), interruption.stoppable():
+            ran = run.run_study(made, Store(str(tmp_path / "store")), folder, Inline(), Screen(console))
     finally:
         signal.signal(signal.SIGHUP, before)
     assert ran.ranking.arms[0].completed == 1
@@ -183,8 +188,8 @@ def test_a_ctrl_c_that_a_callback_swallows_is_not_lost(study, tmp_path, monkeypa
         pytest.fail("it went on")
 
     monkeypatch.setattr(stages, "run", running)
-    with interruption.stoppable(), pytest.raises(Stopped):
-        inline.run_study(made, Store(str(tmp_path)), Monitor.of(made.stages.values(), 1))
+    with interruption.stoppable():
+        stopped_inline(made, Store(str(tmp_path)), Screen(Console(file=io.StringIO())))
     assert "KeyboardInterrupt" not in capsys.readouterr().err
 
 
@@ -229,6 +234,7 @@ def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path
     no_loss = "torch.nn.CosineEmbeddingLoss"  # of images: it keeps the contract, and breaks when called
     made = study("segmentation_loss._target_", [no_loss, given], "training.steps=1000000")
     last = []
+    observer = Screen(Console(file=io.StringIO()))
 
     def watch(look):
         last.append(look)
@@ -243,9 +249,11 @@ def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path
                 steps |= {running.step for running in snapshot.running if given in running.label}
         os.kill(os.getpid(), signal.SIGINT)
 
+    observer.watch = watch
+    store = Store(str(tmp_path / "store"))
     with interruption.stoppable(), pytest.raises(Stopped) as stopped:
-        on_ray.run_study(made, Store(str(tmp_path / "store")), tmp_path / "logs", watch)
-    bad, good = stopped.value.endings.values()
+        OnRay(None, tmp_path / "logs").run(made.lineages, store, made.data_path, observer)
+    bad, good = stopped.value.executed.endings.values()
     assert good.status == "stopped"
     assert good.stage == "gen 0 member 0"
     assert bad.status == "failed"

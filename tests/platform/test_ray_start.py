@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellab.errors import CellabError
-from cellab.executors import on_ray, temporary
+from cellab.executors import connecting, temporary
 from cellab.executors.temporary import BELOW, LONGEST_SOCKET, temporary_folder
 
 
@@ -121,9 +121,9 @@ def failing(monkeypatch):
         def init(*_, **__):
             raise error
 
-        monkeypatch.setattr(on_ray.ray, "is_initialized", lambda: False)
-        monkeypatch.setattr(on_ray.ray, "init", init)
-        monkeypatch.setattr(on_ray.ray, "shutdown", lambda: taken_down.append(True))
+        monkeypatch.setattr(connecting.ray, "is_initialized", lambda: False)
+        monkeypatch.setattr(connecting.ray, "init", init)
+        monkeypatch.setattr(connecting.ray, "shutdown", lambda: taken_down.append(True))
         return taken_down
 
     return set_up
@@ -132,7 +132,7 @@ def failing(monkeypatch):
 def test_ray_that_does_not_start_is_one_message(failing):
     taken_down = failing(RuntimeError("Timed out\nwaiting for the GCS"))
     with pytest.raises(CellabError, match=r"^Ray did not start on this machine \(RuntimeError: waiting for the GCS\)"):
-        on_ray.connect(None)
+        connecting.connect(None)
     assert taken_down == [True], "nothing of it is left"
 
 
@@ -140,7 +140,7 @@ def test_ray_that_does_not_start_is_one_message(failing):
 def test_stopping_while_ray_starts_leaves_nothing(failing, error):
     taken_down = failing(error)
     with pytest.raises(KeyboardInterrupt):
-        on_ray.connect(None)
+        connecting.connect(None)
     assert taken_down == [True]
 
 
@@ -151,5 +151,5 @@ def test_a_home_that_cannot_be_written_has_a_token_all_the_same(failing, monkeyp
     failing(RuntimeError("stop here"))
     monkeypatch.setenv("HOME", "/proc/nowhere")
     with pytest.raises(CellabError):
-        on_ray.connect(None)
+        connecting.connect(None)
     assert len(os.environ["RAY_AUTH_TOKEN"]) == 32

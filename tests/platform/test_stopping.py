@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cellab.stopping import SIGNALS, Stopped, noticing_signals, signals_put_off, stop_if_asked
+from cellab.cli.interruption import noticing_signals
+from cellab.stopping import SIGNALS, Stopped, signals_put_off, stop_if_asked
 
 
 @pytest.fixture(autouse=True)

@@ -1,23 +1,27 @@
 """Writing files of studies: one command a folder, full disks, odd names. One message, and no half-written file."""
 
 import errno
-import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import polars as pl
 import pytest
-from rich.console import Console
 
 import cellab.__main__ as entry
-from cellab import hdf5, paths, run
+from cellab import hdf5, paths
 from cellab.cli import app as command_line
 from cellab.cli import study as commands
 from cellab.errors import CellabError, StoreError
+from cellab.executors import make
+from cellab.executors.monitor import Snapshot
+from cellab.executors.protocol import Executed
+from cellab.run import Nobody, run_study
 from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study
@@ -82,19 +86,20 @@ def test_a_name_that_is_too_long_is_told_before_work() -> None:
     assert commands._folder_name("é" * 100, "gan_loss") == "é" * 100
 
 
-def test_ray_takes_only_utf_8(study: Callable[..., Study], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_takes_only_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["cellab", os.fsdecode(b"runs\xff")])
-    run.check_names(study("unet.width", [4], "executor=inline"))
+    make("inline", None, tmp_path)
     with pytest.raises(CellabError, match="Ray takes only names in UTF-8"):
-        run.check_names(study("unet.width", [4], "executor=ray"))
+        make("ray", None, tmp_path)
 
 
 def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made, store = study("unet.width", [4], "executor=inline"), Store(str(tmp_path / "store"))
     folder = tmp_path / "runs" / "small"
-    monkeypatch.setattr(run, "_inline", lambda *_: {})
+    nothing = Executed({}, Snapshot(0, (), (), None))
+    executor = SimpleNamespace(connected=lambda _: nullcontext(), run=lambda *_: nothing)
     with alone(StudyFolder(folder)):
-        run.run_study(made, store, StudyFolder(folder), None, Console(file=io.StringIO()))
+        run_study(made, store, StudyFolder(folder), executor, Nobody())
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert pl.read_parquet(folder / "results.parquet").is_empty()
     monkeypatch.setattr(Path, "write_bytes", half)
@@ -102,7 +107,7 @@ def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, mo
         alone(StudyFolder(folder)),
         pytest.raises(CellabError, match=r"results in .* could not be written: No space left"),
     ):
-        run.run_study(made, store, StudyFolder(folder), None, Console(file=io.StringIO()))
+        run_study(made, store, StudyFolder(folder), executor, Nobody())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -1,6 +1,5 @@
 """The schema of a study's files: what is written is what is read; what is damaged is one message."""
 
-import io
 import json
 import subprocess
 import sys
@@ -9,15 +8,13 @@ from dataclasses import fields, replace
 import h5py
 import polars as pl
 import pytest
-from rich.console import Console
 
 from cellab.errors import CellabError
 from cellab.evaluation.metrics import METRICS
 from cellab.evaluation.names import METRIC_NAMES
-from cellab.executors import inline
-from cellab.executors.monitor import Monitor
+from cellab.executors.inline import Inline
 from cellab.results import write_results
-from cellab.run import run_study
+from cellab.run import Nobody, run_study
 from cellab.store import Store
 from cellab.study import plan
 from cellab.study_files import folder as files
@@ -180,7 +177,7 @@ def test_a_study_that_was_run_is_read_as_it_was_written(study, tmp_path):
     store, folder = Store(str(tmp_path / "store")), StudyFolder(tmp_path)
     planned = plan(made, store)
     claim_folder(made, planned, folder)
-    endings = inline.run_study(made, store, Monitor.of(made.stages.values(), 1))
+    endings = Inline().run(made.lineages, store, made.data_path, Nobody()).endings
     ranking = write_results(made, store, endings, folder)
     assert folder.read_description() == describe(made)
     assert folder.read_plan() == planned
@@ -206,7 +203,7 @@ def test_stages_are_counted(study, tmp_path):
     store, folder = Store(str(tmp_path / "store")), StudyFolder(tmp_path / "runs")
     for how in ("finished", "reused"):
         with alone(folder):
-            ran = run_study(made, store, folder, None, Console(file=io.StringIO()))
+            ran = run_study(made, store, folder, Inline(), Nobody())
         assert {name: count for name, count in ran.stages.items() if count} == {how: 2}
         assert folder.read_provenance()["stages"] == ran.stages
         assert folder.read_ranking() == ran.ranking

@@ -12,9 +12,10 @@ from rich.table import Column
 
 from cellab import paths
 from cellab.cli import console
+from cellab.cli.interruption import noticing_signals
 from cellab.data.progress import Progress
 from cellab.errors import DataError
-from cellab.stopping import Stopped, noticing_signals, stop_if_asked
+from cellab.stopping import Stopped, stop_if_asked
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 

@@ -29,15 +29,11 @@ class Display:
 
     Args:
         console: where to write; its notices, not its results (stderr).
-
-    Attributes:
-        last: the state when it was last looked at; None before there was one.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.look: Callable[[], Snapshot] | None = None
-        self.last: Snapshot | None = None
         self.printed = 0
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
@@ -75,7 +71,6 @@ class Display:
 
     def show(self, snapshot: Snapshot) -> None:
         """Shows a state."""
-        self.last = snapshot
         for ended in snapshot.ended[self.printed :]:
             self.printed += 1
             if ended.how != "reused" and not (self.live and ended.how == "finished"):

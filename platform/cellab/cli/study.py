@@ -180,15 +180,20 @@ def _existing_store(runs: Path, url: str | None) -> Store | None:
 
 
 def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -> None:
-    from cellab.run import check_names, run_study
+    from cellab import executors
+    from cellab.cli import interruption
+    from cellab.cli.screen import Screen
+    from cellab.run import run_study
     from cellab.study_files.claim import alone, check_folder
     from cellab.study_files.folder import StudyFolder
 
     folder = StudyFolder(runs / study.name)
     with alone(folder):
-        check_names(study)
-        check_folder(study, folder)  # before a store is made
-        ran = run_study(study, Store(_store_url(runs, store_url)), folder, address, console.notices())
+        check_folder(study, folder)
+        executor = executors.make(study.config.lineage.executor, address, folder.ray_logs)
+        store = Store(_store_url(runs, store_url))  # what is refused above leaves none
+        with interruption.stoppable():
+            ran = run_study(study, store, folder, executor, Screen(console.notices()))
     terminal = console.results()
     terminal.print(ranking_table(ran.ranking, terminal.width))
     _tell_report(folder.report)

@@ -1,21 +1,20 @@
 """The plan and the ranking as tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
 from cellab.cli.layout import Column, fits, laid_out
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
-from cellab.study import Study
+from cellab.study import Plan, Study
 from cellab.study_files.records import STATUSES, ArmSummary, Ranking, Score
 
 WIDE = 140  # columns
 NARROW = 90
 
 
-def plan_table(planned: dict[str, Any], study: Study, width: int) -> Group:
+def plan_table(planned: Plan, study: Study, width: int) -> Group:
     """Arms, seeds and stages of a plan, for a terminal of a width (columns)."""
     head = Text.assemble(
         (study.ablation.question, "italic"),

@@ -1,4 +1,4 @@
-"""The actor that hands out a study's stages on Ray, and the task that a stage is there."""
+"""The actor that hands out stages on Ray, and the task that a stage is there."""
 
 import time
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from typing import Any
 import ray
 
 from cellab import stages
-from cellab.executors.driver import Ending
 from cellab.executors.monitor import Monitor, Snapshot
-from cellab.executors.stopping import Endings
+from cellab.executors.protocol import Key
+from cellab.executors.stopping import key_of
+from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
 from cellab.stage import How, Stage
 from cellab.store import Store
@@ -21,17 +22,15 @@ DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs wo
 
 @dataclass(frozen=True)
 class State:
-    """How far a study had come when it was stopped.
+    """How far all had come when it was stopped.
 
     Args:
-        snapshot: of its stages, those that ran stopped.
-        endings: of the trials that had ended.
+        snapshot: of the stages, those that ran stopped.
         running: keys of the stages that ran.
         waiting: keys of those that had not begun.
     """
 
     snapshot: Snapshot
-    endings: Endings
     running: tuple[str, ...]
     waiting: tuple[str, ...]
 
@@ -43,17 +42,26 @@ class Broker:
     Args:
         store_url: where results are read and written.
         data_path: the data set's file.
-        wanted: all distinct stages of the study.
-        slots: how many can run at once.
+        slots: how many stages can run at once.
     """
 
-    def __init__(self, store_url: str, data_path: Path, wanted: list[Stage], slots: int) -> None:
+    def __init__(self, store_url: str, data_path: Path, slots: int) -> None:
         self.store_url = store_url
         self.data_path = data_path
-        self.monitor = Monitor.of(wanted, slots)
+        self.monitor = Monitor(slots)
+        self.lineages: dict[Key, Lineage] = {}
         self.references: dict[str, ray.ObjectRef[Outcome]] = {}
         self.stages: dict[str, Stage] = {}
-        self.endings: Endings = {}
+
+    def add(self, lineages: list[Lineage]) -> None:
+        """Lineages that will be asked for."""
+        for lineage in lineages:
+            self.lineages[key_of(lineage)] = lineage
+            self.monitor.add(lineage)
+
+    def lineage(self, key: Key) -> Lineage:
+        """The one of an arm and a seed."""
+        return self.lineages[key]
 
     def ask(self, wanted: list[Stage]) -> dict[str, "ray.ObjectRef[Outcome]"]:
         """References to the outcomes of stages; begins those that nobody asked for before."""
@@ -89,17 +97,13 @@ class Broker:
         """A stage has ended."""
         self.monitor.end(self.stages[key], how)
 
-    def end_trial(self, arm: str, seed: int, ending: Ending) -> None:
-        """A trial has ended."""
-        self.endings[arm, seed] = ending
-
     def stop(self) -> State:
-        """The study is stopped: how far it has come."""
+        """All is stopped: how far it has come."""
         running = self.monitor.stop()
-        return State(self.monitor.snapshot(), self.endings, running, tuple(self.monitor.waiting))
+        return State(self.monitor.snapshot(), running, tuple(self.monitor.waiting))
 
     def snapshot(self) -> Snapshot:
-        """The state of the study now."""
+        """The state now."""
         return self.monitor.snapshot()
 
 

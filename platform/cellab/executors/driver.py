@@ -51,6 +51,9 @@ def drive(lineage: Lineage, runner: Runner, report: Callable[[dict[str, float]],
             if outcome.diverged:
                 return Ending("diverged", str(outcome.diverged))
         report({"generation": number, **validation_metrics(outcome)})
+    for stage in lineage.stages:  # those too on which no generation waits
+        if diverged := runner.wait(stage.key).diverged:
+            return Ending("diverged", str(diverged))
     return Ending("completed")
 
 

@@ -1,18 +1,20 @@
-"""Runs a study in this process, one stage after the other, without Ray: for debugging and tests."""
+"""Runs lineages in this process, one stage after the other, without Ray: for debugging and tests."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from cellab import interruption, stages
+from cellab import stages
 from cellab.errors import CellabError
 from cellab.executors.driver import Ending, drive, in_words
 from cellab.executors.monitor import Monitor
-from cellab.executors.stopping import Endings, Stopped, endings_when_stopped
+from cellab.executors.protocol import Endings, Executed, Observer, Stopped
+from cellab.executors.stopping import endings_when_stopped, key_of, known
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
 from cellab.stage import Stage
 from cellab.store import Store
-from cellab.study import Study, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -24,18 +26,17 @@ class InlineRunner:
         store: where results are read and written.
         data_path: the data set's file.
         monitor: told what happens.
-        checkpoint_seconds: at least this long between two checkpoints of a stage.
+        observer: asked whether to stop.
     """
 
-    def __init__(
-        self, store: Store, data_path: Path, monitor: Monitor, checkpoint_seconds: float = stages.CHECKPOINT_SECONDS
-    ) -> None:
+    def __init__(self, store: Store, data_path: Path, monitor: Monitor, observer: Observer) -> None:
         self.store = store
         self.data_path = data_path
         self.monitor = monitor
-        self.checkpoint_seconds = checkpoint_seconds
+        self.observer = observer
         self.asked: dict[str, Stage] = {}
         self.outcomes: dict[str, Outcome] = {}
+        self.begin, self.end = monitor.begin, monitor.end
 
     def start(self, lineage: Lineage) -> None:
         """Notes the lineage's stages."""
@@ -44,51 +45,63 @@ class InlineRunner:
     def wait(self, key: str) -> Outcome:
         """Runs a stage unless its result is stored and sound."""
         if key not in self.outcomes:
-            self.outcomes[key] = self._run(self.asked[key])
+            stage = self.asked[key]
+            needs = [self.wait(each) for each in stage.needs]
+            self.outcomes[key] = stages.obtain(stage, self.store, self.data_path, needs, self)
         return self.outcomes[key]
 
-    def _run(self, stage: Stage) -> Outcome:
-        needs = [self.wait(key) for key in stage.needs]
-        watch = _Interruptible(self.monitor)
-        return stages.obtain(stage, self.store, self.data_path, needs, watch, self.checkpoint_seconds)
-
-
-class _Interruptible:
-    """Tells a monitor, and stops where a signal's exception was swallowed by a library."""
-
-    def __init__(self, monitor: Monitor) -> None:
-        self.begin, self.end, self.monitor = monitor.begin, monitor.end, monitor
-
     def progress(self, key: str, step: int, steps: int) -> None:
-        """A stage is at a step."""
-        interruption.check()
+        """A stage is at a step; here it can be stopped where an exception was swallowed by a library."""
+        self.observer.check()
         self.monitor.progress(key, step, steps)
 
 
-def run_study(study: Study, store: Store, monitor: Monitor) -> Endings:
-    """Runs every trial; one that fails does not stop the others.
+class Inline:
+    """Runs in this process.
 
-    Returns:
-        How each trial ended, by (arm, seed).
+    Args:
+        address: None; there is no cluster.
+        logs: it keeps none.
 
     Raises:
-        Stopped: Ctrl-C, with the endings so far.
+        CellabError: there is an address.
     """
-    runner = InlineRunner(store, study.data_path, monitor)
-    endings: Endings = {}
-    try:
-        for trial in study.trials:
-            endings[trial.arm.name, trial.seed] = _run_trial(trial, runner)
-    except KeyboardInterrupt as error:
-        interruption.received()
-        raise Stopped(endings_when_stopped(study, endings, monitor.stop(), monitor.waiting)) from error
-    return endings
+
+    def __init__(self, address: str | None = None, logs: Path | None = None) -> None:  # noqa: ARG002
+        if address is not None:
+            raise CellabError(f"--address {address}: executor=inline runs in this process; leave one of them out.")
+
+    @contextmanager
+    def connected(self, observer: Observer) -> Iterator[None]:  # noqa: ARG002
+        """It needs nothing."""
+        yield
+
+    def run(self, lineages: Iterable[Lineage | None], store: Store, data_path: Path, observer: Observer) -> Executed:
+        """Runs one lineage after the other; see `Executor`."""
+        come = known(lineages)
+        monitor = Monitor.of(come.values(), slots=1)
+        runner = InlineRunner(store, data_path, monitor, observer)
+        observer.watch(monitor.snapshot)
+        endings: Endings = {}
+        try:
+            for lineage in lineages:
+                if lineage is None:  # all that came before have ended
+                    continue
+                come[key := key_of(lineage)] = lineage
+                monitor.add(lineage)
+                endings[key] = _run(lineage, runner)
+                observer.ended(key, endings[key])
+        except KeyboardInterrupt as error:
+            observer.stopping()
+            endings = endings_when_stopped(come, endings, monitor.stop(), monitor.waiting)
+            raise Stopped(Executed(endings, monitor.snapshot())) from error
+        return Executed(endings, monitor.snapshot())
 
 
-def _run_trial(trial: Trial, runner: InlineRunner) -> Ending:
+def _run(lineage: Lineage, runner: InlineRunner) -> Ending:
     try:
-        return drive(trial.lineage, runner, lambda _metrics: None)
+        return drive(lineage, runner, lambda _metrics: None)
     except Exception as error:
         if not isinstance(error, CellabError):
-            logger.exception("%s seed=%s", trial.arm.name, trial.seed)  # where it is, for who debugs
+            logger.exception("%s seed=%s", lineage.arm, lineage.seed)  # where it is, for who debugs
         return Ending("failed", in_words(error))

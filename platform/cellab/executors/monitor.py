@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cellab.lineage import Lineage
 from cellab.stage import How, Stage
 
 
@@ -56,24 +57,32 @@ class Monitor:
     """Keeps count.
 
     Args:
-        waiting: stages that have not begun, by key.
         slots: how many stages can run at once.
-        total: distinct stages.
+        waiting: stages that have not begun, by key.
+        known: keys of all.
     """
 
-    waiting: dict[str, Stage]
     slots: int = 1
-    total: int = 0
+    waiting: dict[str, Stage] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
     running: dict[str, Running] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
     durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     stopped: bool = False
 
     @classmethod
-    def of(cls, stages: Iterable[Stage], slots: int) -> "Monitor":
-        """A monitor of stages that have not begun."""
-        waiting = {stage.key: stage for stage in stages}
-        return cls(waiting, slots, len(waiting))
+    def of(cls, lineages: Iterable[Lineage], slots: int) -> "Monitor":
+        """A monitor of lineages that have not begun."""
+        monitor = cls(slots)
+        for lineage in lineages:
+            monitor.add(lineage)
+        return monitor
+
+    def add(self, lineage: Lineage) -> None:
+        """Those of its stages that nobody asked for before will run too."""
+        new = {stage.key: stage for stage in lineage.stages if stage.key not in self.known}
+        self.waiting |= new
+        self.known |= new.keys()
 
     def begin(self, stage: Stage) -> None:
         """A stage begins."""
@@ -109,7 +118,7 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """The state now."""
-        return Snapshot(self.total, tuple(self.ended), tuple(self.running.values()), self._seconds_left())
+        return Snapshot(len(self.known), tuple(self.ended), tuple(self.running.values()), self._seconds_left())
 
     def _seconds_left(self) -> float | None:
         now = time.monotonic()

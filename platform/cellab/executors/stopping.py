@@ -1,40 +1,36 @@
-"""Says what became of the trials of a study that was stopped before its end."""
+"""Says what became of lineages that were stopped before their end."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cellab.executors.driver import Ending
+from cellab.executors.protocol import Endings, Key
+from cellab.lineage import Lineage
 from cellab.stage import Stage
-from cellab.study import Study
-
-Endings = dict[tuple[str, int], Ending]
 
 
-class Stopped(KeyboardInterrupt):
-    """A study was stopped.
-
-    Args:
-        endings: how each trial ended, by (arm, seed).
-    """
-
-    def __init__(self, endings: Endings) -> None:
-        self.endings = endings
-        super().__init__()
+def known(lineages: Iterable[Lineage | None]) -> dict[Key, Lineage]:
+    """Lineages that need not be asked for to be known: all of a list, none of those that come one by one."""
+    listed = lineages if isinstance(lineages, Sequence) else ()
+    return {key_of(lineage): lineage for lineage in listed if lineage is not None}
 
 
-def endings_when_stopped(study: Study, known: Endings, running: Collection[str], waiting: Collection[str]) -> Endings:
-    """How each trial ended: as is known, else stopped, in the stages of it that ran.
+def key_of(lineage: Lineage) -> Key:
+    """Its arm and its seed."""
+    return lineage.arm, lineage.seed
+
+
+def endings_when_stopped(
+    lineages: Mapping[Key, Lineage], ended: Endings, running: Collection[str], waiting: Collection[str]
+) -> Endings:
+    """How each lineage ended: as is known, else stopped, in the stages of it that ran.
 
     Args:
-        study: what was stopped.
-        known: the trials that had ended before.
+        lineages: that were to run, by arm and seed.
+        ended: how those ended that had before.
         running: keys of the stages that ran.
         waiting: keys of those that had not begun.
     """
-    return {
-        key: known.get(key) or _stopped(trial.lineage.stages, running, waiting)
-        for trial in study.trials
-        for key in [(trial.arm.name, trial.seed)]
-    }
+    return {key: ended.get(key) or _stopped(lineage.stages, running, waiting) for key, lineage in lineages.items()}
 
 
 def _stopped(stages: Iterable[Stage], running: Collection[str], waiting: Collection[str]) -> Ending:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from cellab.designs import DESIGNS
 from cellab.errors import CellabError, reason
 from cellab.locking import Claim, TakenError
-from cellab.study import Study
+from cellab.study import Plan, Study
 from cellab.study_files.folder import StudyFolder, replace
 
 # More arms or seeds, another way to run or rank: still the same study.
@@ -78,7 +78,7 @@ def check_folder(study: Study, folder: StudyFolder) -> None:
         )
 
 
-def claim_folder(study: Study, planned: dict[str, Any], folder: StudyFolder) -> None:
+def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
     """Makes the folder the study's: writes `study.yaml` and `plan.json`.
 
     Raises:

@@ -94,7 +94,7 @@ class StudyFolder:
         """Ray Tune's own files."""
         return self.path / "ray"
 
-    def write_plan(self, plan: Mapping[str, Any]) -> None:
+    def write_plan(self, plan: Mapping[str, object]) -> None:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
@@ -169,7 +169,7 @@ def damaged(path: Path, reason: str) -> CellabError:
     return CellabError(f"{path} is damaged ({first_line}): {REMEDY}")
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
     replace(path, lambda beside: beside.write_text(json.dumps(content, indent=2), encoding="utf-8"))
 
 

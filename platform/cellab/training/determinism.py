@@ -18,6 +18,7 @@ def deterministic(threads: int) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.manual_seed(0)  # for what draws from torch's own generators outside of any of a stage's streams
     try:
         yield
     finally:

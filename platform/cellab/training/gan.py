@@ -118,7 +118,8 @@ class Gan:
             DivergedError: the last step broke its weights, without a loss that shows it.
         """
         self.generator.eval()
-        images = self.fake(count)
+        with self.streams.torchs("networks"):
+            images = self.fake(count)
         if not bool(images.isfinite().all()):
             raise DivergedError("generator", self.step, float("nan"))
         return images

@@ -80,7 +80,7 @@ class Member:
         batch = self.mixture.draw(self.settings.batch_size, self.step / self.settings.steps)
         self.step += 1
         self.optimiser.zero_grad(set_to_none=True)
-        with self.streams.torchs("dropout"):
+        with self.streams.torchs("networks"):
             outputs = _every_head(self.unet(to_channels_last(batch.images)))
             loss: Tensor = torch.stack([self.criterion(each, batch.targets, batch.weights) for each in outputs]).mean()
         if not math.isfinite(value := loss.item()):

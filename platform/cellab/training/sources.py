@@ -88,12 +88,13 @@ class _Generated:
         self.crops = crops
         self.noise = streams["noise"]
         self.places = streams[f"{GENERATED} crops"]
-        self.device = streams.device
+        self.streams = streams
 
     def __call__(self, count: int) -> Crops:
         size = self.crops.crop_size
-        latent = torch.randn(count, self.network.latent, generator=self.noise).to(self.device)
-        grey = (self.network(latent) + 1) / 2 * 255
+        latent = torch.randn(count, self.network.latent, generator=self.noise).to(self.streams.device)
+        with self.streams.torchs("generator"):  # which may have noise of its own
+            grey = (self.network(latent) + 1) / 2 * 255
         whole = torch.nn.functional.interpolate(grey.contiguous(), (size, size), mode="bilinear", align_corners=False)
         each = torch.stack([torch.arange(count), torch.zeros(count), torch.zeros(count)], dim=1).long()
         images, _ = views(Planes.of_images(whole), each, size, self.crops.augmentation, self.places)

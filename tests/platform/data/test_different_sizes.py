@@ -120,13 +120,13 @@ def test_consecutive_frames_of_other_sizes_end_objects(tmp_path: Path) -> None:
 
 
 def test_a_lineage_is_trained_and_scored_on_them(imported: Path, study: Callable[..., Study], tmp_path: Path) -> None:
-    from cellab.executors.inline import run_study
-    from cellab.executors.monitor import Monitor
+    from cellab.executors.inline import Inline
+    from cellab.executors.protocol import Nobody
     from cellab.store import Store
 
     made = study("unet.width", [4], f"data.path={imported}", "evaluation.overlays=9")
     store = Store(str(tmp_path / "store"))
-    endings = run_study(made, store, Monitor.of(made.stages.values(), slots=1))
+    endings = Inline().run(made.lineages, store, made.data_path, Nobody()).endings
     assert [ending.status for ending in endings.values()] == ["completed"], endings
     last = made.trials[0].lineage.generations[-1].evaluation
     with h5py.File(store.fetch(last) / "overlays.h5") as pictures, Dataset.open(imported) as data:

@@ -1,4 +1,8 @@
-"""Ctrl-C, a batch system's SIGTERM, the SIGHUP of a terminal that closes: each stops a study, once and in order."""
+"""What signals do: Ctrl-C, a batch system's SIGTERM, the SIGHUP of a terminal that closes.
+
+Each stops a study, once and in order (`stoppable`); commands that read and write data note it, and stop where that is
+safe (`noticing_signals`).
+"""
 
 import signal
 import sys
@@ -6,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cellab.stopping import SIGNALS, restore
+from cellab.stopping import SIGNALS, forget, handled, note, restore
 
 
 class _Request:
@@ -78,3 +82,18 @@ def check() -> None:
     """Raises the KeyboardInterrupt that was deferred, or that some callback of a library has swallowed."""
     if _Request.made and not _Request.received:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def noticing_signals() -> Iterator[None]:
+    """Notes signals that ask to stop, while the block runs, for `stop_if_asked`; a second one raises `Stopped` at once.
+
+    What a handler raises can be lost in the callbacks of compiled libraries, wherever it happens to run; what is noted
+    cannot. Signals that are ignored stay ignored.
+    """
+    forget()
+    try:
+        with handled(lambda number, _frame: note(number), lambda handler: handler is not signal.SIG_IGN):
+            yield
+    finally:
+        forget()

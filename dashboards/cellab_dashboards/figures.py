@@ -7,13 +7,14 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple, TypedDict
 
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.plain import Plain
 from cellab.training.names import GENERATED, PSEUDO
 from cellab_dashboards.colours import arm_colours, arm_dashes
 from cellab_dashboards.study_files import StudyFiles
@@ -26,7 +27,38 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-ser
 GRID, AXIS, INK = "#e9ebee", "#b6bbc2", "#1b1f24"
 
 Key = dict[str, str]
-Line = dict[str, list[Any]]
+Properties = dict[str, object]  # of something that plotly draws
+
+
+class Line(NamedTuple):
+    """The points of a line, and what is told of each besides."""
+
+    x: list[float]
+    y: list[float]
+    customdata: list[int]
+
+
+class View(TypedDict):
+    """What a figure shows of one choice in its menus.
+
+    `keys` is what the menus say, e.g. ``{"metric": "dice", "split": "test"}``, `title` and `range` are the vertical
+    axis's, and `x`, `y` and `customdata` each line's, in the order of the figure's lines.
+    """
+
+    keys: Key
+    title: str
+    range: list[float]
+    x: list[list[float]]
+    y: list[list[float]]
+    customdata: list[list[int]]
+
+
+class Payload(TypedDict):
+    """A figure as the page gets it, in JSON."""
+
+    data: list[Plain]
+    layout: Plain
+    views: list[View]
 
 
 @dataclass(frozen=True)
@@ -35,12 +67,11 @@ class SwitchedFigure:
 
     Args:
         figure: shows the first view.
-        views: each with `keys` (what the menus say, e.g. ``{"metric": "dice", "split": "test"}``), `title` (of the
-            vertical axis), `range` (of it) and, in the order of the figure's lines, `x`, `y` and `customdata`.
+        views: all of them.
     """
 
     figure: go.Figure
-    views: list[dict[str, Any]]
+    views: list[View]
 
     @property
     def menus(self) -> dict[str, list[str]]:
@@ -48,7 +79,7 @@ class SwitchedFigure:
         names = self.views[0]["keys"] if self.views else {}
         return {name: list(dict.fromkeys(view["keys"][name] for view in self.views)) for name in names}
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> Payload:
         """All of it as plain JSON values."""
         figure = json.loads(self.figure.to_json())
         return {"data": figure["data"], "layout": figure["layout"], "views": self.views}
@@ -87,7 +118,7 @@ def _arms(study: StudyFiles) -> list[str]:
     return [arm.arm for arm in study.arms]
 
 
-def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> dict[str, Any]:
+def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> View:
     chosen = [pl.col(name) == value for name, value in {**key, "average": "micro"}.items()]
     scores: dict[str, dict[int, dict[int, float]]] = {}
     for row in study.results.filter(*chosen).sort("generation").rows(named=True):
@@ -99,9 +130,10 @@ def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> di
     return _view(key, title, each + means)
 
 
-def _view(keys: Key, title: str, lines: list[Line], floor: float | None = None) -> dict[str, Any]:
-    columns = {name: [line[name] for line in lines] for name in ("x", "y", "customdata")}
-    return {"keys": keys, "title": title, "range": _range(columns["y"], floor), **columns}
+def _view(keys: Key, title: str, lines: list[Line], floor: float | None = None) -> View:
+    xs, ys = [line.x for line in lines], [line.y for line in lines]
+    told = [line.customdata for line in lines]
+    return {"keys": keys, "title": title, "range": _range(ys, floor), "x": xs, "y": ys, "customdata": told}
 
 
 def _range(lines: list[list[float]], floor: float | None) -> list[float]:
@@ -112,7 +144,7 @@ def _range(lines: list[list[float]], floor: float | None) -> list[float]:
 
 
 def _points(values: dict[int, float]) -> Line:
-    return {"x": list(values), "y": list(values.values()), "customdata": [1] * len(values)}
+    return Line(list(values), list(values.values()), [1] * len(values))
 
 
 def _means(seeds: Iterable[dict[int, float]]) -> Line:
@@ -122,10 +154,10 @@ def _means(seeds: Iterable[dict[int, float]]) -> Line:
             pooled.setdefault(generation, []).append(value)
     ordered = dict(sorted(pooled.items()))
     means = [statistics.fmean(values) for values in ordered.values()]
-    return {"x": list(ordered), "y": means, "customdata": [len(values) for values in ordered.values()]}
+    return Line(list(ordered), means, [len(values) for values in ordered.values()])
 
 
-def _seed_line(arm: str, seed: int, colour: str) -> dict[str, Any]:
+def _seed_line(arm: str, seed: int, colour: str) -> Properties:
     return {
         "name": f"{html.escape(arm)}, seed {seed}",
         "meta": {"arm": arm, "seed": seed},
@@ -139,7 +171,7 @@ def _seed_line(arm: str, seed: int, colour: str) -> dict[str, Any]:
     }
 
 
-def _mean_line(arm: str, colour: str, dash: str) -> dict[str, Any]:
+def _mean_line(arm: str, colour: str, dash: str) -> Properties:
     return {
         "name": html.escape(arm),
         "meta": {"arm": arm, "seed": None},
@@ -179,7 +211,7 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
     return SwitchedFigure(figure, views)
 
 
-def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str, int, str]]) -> dict[str, Any]:
+def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str, int, str]]) -> View:
     found = {(row["arm"], row["seed"], row["source"]): row["threshold"] for row in rows.rows(named=True)}
     lines = [_course(found.get(place, [])) for place in places]
     return _view({"generation": str(generation)}, "entropy threshold", lines, floor=0)
@@ -188,10 +220,10 @@ def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str,
 def _course(values: list[float]) -> Line:
     last = max(1, len(values) - 1)
     xs = [round(i / last, 4) for i in range(len(values))]
-    return {"x": xs, "y": [float(f"{value:.5g}") for value in values], "customdata": []}
+    return Line(xs, [float(f"{value:.5g}") for value in values], [])
 
 
-def _threshold_line(arm: str, seed: int, source: str, colour: str, dash: str) -> dict[str, Any]:
+def _threshold_line(arm: str, seed: int, source: str, colour: str, dash: str) -> Properties:
     return {
         "name": f"{html.escape(arm)}, seed {seed}, {source}",
         "meta": {"arm": arm, "seed": seed},
@@ -202,14 +234,14 @@ def _threshold_line(arm: str, seed: int, source: str, colour: str, dash: str) ->
     }
 
 
-def _filled(lines: list[dict[str, Any]], view: dict[str, Any]) -> list[go.Scatter]:
+def _filled(lines: list[Properties], view: View) -> list[go.Scatter]:
     return [
         go.Scatter(x=x, y=y, customdata=custom, **line)
         for line, x, y, custom in zip(lines, view["x"], view["y"], view["customdata"], strict=True)
     ]
 
 
-def _layout(height: int) -> dict[str, Any]:
+def _layout(height: int) -> Properties:
     return {
         "template": "none",
         "font": {"family": FONT, "size": 13, "color": INK},
@@ -223,7 +255,7 @@ def _layout(height: int) -> dict[str, Any]:
     }
 
 
-def _axis(title: str) -> dict[str, Any]:
+def _axis(title: str) -> Properties:
     return {
         "title": {"text": title, "standoff": 10},
         "automargin": True,

@@ -1,7 +1,7 @@
 """Generated images, beside real crops (the paper's figures 11 and 12)."""
 
 import hashlib
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from PIL import Image
@@ -15,13 +15,25 @@ TILE, GAP = 60, 2  # pixels
 MOST_GRIDS = 48  # more than these, and only the first seed is shown
 
 
-def generated(study: StudyFiles) -> dict[str, Any]:
-    """Grids of generated images and of real crops.
+class Grid(TypedDict):
+    """Images of one generator, which arms may share, as a data URL."""
 
-    Returns:
-        `real` (a data URL or None), `grids` (each with `arms`, `seed` and `url`; arms that share a generator share a
-        grid), `seeds` (those of the grids) and `without` (arms that have no generated image).
-    """
+    arms: list[str]
+    seed: int
+    url: str
+
+
+class Generated(TypedDict):
+    """Grids of generated images, their seeds, and arms that have none; `real` crops as a data URL, if there are any."""
+
+    real: str | None
+    grids: list[Grid]
+    seeds: list[int]
+    without: list[str]
+
+
+def generated(study: StudyFiles) -> Generated:
+    """Grids of generated images and of real crops."""
     with study.open_images() as file:
         real = data_url(_grid(file[REAL_IMAGES][:])) if REAL_IMAGES in file and len(file[REAL_IMAGES]) else None
         found = {arm.arm: file.get(generated_images(arm.arm)) for arm in study.arms}
@@ -43,8 +55,8 @@ def _few(samples: dict[tuple[str, int], Pixels]) -> dict[tuple[str, int], Pixels
     return {(arm, seed): images for (arm, seed), images in samples.items() if seed == first[arm]}
 
 
-def _shared(samples: dict[tuple[str, int], Pixels]) -> list[dict[str, Any]]:
-    grids: dict[tuple[int, str], dict[str, Any]] = {}
+def _shared(samples: dict[tuple[str, int], Pixels]) -> list[Grid]:
+    grids: dict[tuple[int, str], Grid] = {}
     for (arm, seed), images in samples.items():
         key = (seed, hashlib.sha256(images.tobytes()).hexdigest())
         if key not in grids:

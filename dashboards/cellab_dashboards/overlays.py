@@ -1,8 +1,8 @@
 """Outputs on whole frames: image, given mask, output, output over image, truth (the paper's figures 13 to 16)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import h5py
 import numpy as np
@@ -35,19 +35,53 @@ class Choice:
         return f"{files.overlays(self.arm)}/{self.seed}/{self.generation}"
 
 
-def overlays(study: StudyFiles) -> dict[str, Any]:
-    """The outputs of every arm, generation and seed, as far as the page stays reasonably small.
+class Panels(TypedDict):
+    """The pictures of a frame, by their numbers, and what is said below them."""
 
-    Returns:
-        `images` (data URLs, each once), `views` (each with `keys` arm, generation and seed, and `frames`, which name
-        their pictures by number; the baseline's last generation first), `menus` (what each key may be), `truth` (is
-        there any) and `left_out` (a sentence, or None).
+    image: int
+    given: int
+    output: int
+    over: int
+    truth: int | None
+    note: str
+
+
+class Frame(Panels):
+    """Which frame it is, besides."""
+
+    split: str
+    frame: str
+    name: str
+
+
+class View(TypedDict):
+    """What is shown of a choice of arm, generation and seed."""
+
+    keys: dict[str, str]
+    frames: list[Frame]
+
+
+class Overlays(TypedDict):
+    """The outputs of a study.
+
+    `images` are data URLs, each once; `views` begin with the baseline's last generation; `menus` say what each key may
+    be; `truth` whether there is any; `left_out` is a sentence, or None.
     """
+
+    images: list[str]
+    views: list[View]
+    menus: dict[str, list[str]]
+    truth: bool
+    left_out: str | None
+
+
+def overlays(study: StudyFiles) -> Overlays:
+    """The outputs of every arm, generation and seed, as far as the page stays reasonably small."""
     album = Album()
     with study.open_images() as file:
         every = list(_choices(study, file))
         shown, left_out = _few(every, PER_SPLIT * len(PREFERRED_SPLITS))
-        views: list[dict[str, Any]] = [
+        views: list[View] = [
             {
                 "keys": {"arm": choice.arm, "generation": str(choice.generation), "seed": str(choice.seed)},
                 "frames": list(_frames(file[choice.group], album)),
@@ -59,10 +93,10 @@ def overlays(study: StudyFiles) -> dict[str, Any]:
     return {"images": album.urls, "views": filled, "menus": _menus(study, filled), "truth": truth, "left_out": left_out}
 
 
-def _menus(study: StudyFiles, views: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _menus(study: StudyFiles, views: list[View]) -> dict[str, list[str]]:
     arms = [arm.arm for arm in study.arms]
     offered = {name: {view["keys"][name] for view in views} for name in ("arm", "generation", "seed")}
-    orders: dict[str, Any] = {"arm": arms.index, "generation": int, "seed": int}
+    orders: dict[str, Callable[[str], int]] = {"arm": arms.index, "generation": int, "seed": int}
     return {name: sorted(values, key=orders[name]) for name, values in offered.items()}
 
 
@@ -90,7 +124,7 @@ def _few(choices: list[Choice], frames: int) -> tuple[list[Choice], str | None]:
     return choices, "To keep this file small, outputs are those of each arm's first seed, first and last generation."
 
 
-def _frames(group: h5py.Group, album: Album) -> Iterator[dict[str, Any]]:
+def _frames(group: h5py.Group, album: Album) -> Iterator[Frame]:
     splits = [split for split in PREFERRED_SPLITS if split in group] or list(group)
     for split in splits:
         numbers = sorted(group[split], key=int)
@@ -99,7 +133,7 @@ def _frames(group: h5py.Group, album: Album) -> Iterator[dict[str, Any]]:
             yield {"split": split, "frame": numbers[place], "name": str(frame.attrs["name"]), **_panels(frame, album)}
 
 
-def _panels(frame: h5py.Group, album: Album) -> dict[str, Any]:
+def _panels(frame: h5py.Group, album: Album) -> Panels:
     image, given, output = frame["image"][:], frame["given"][:] > 0, frame["probability"][:] >= HALF
     truth = frame["truth"][:] > 0 if "truth" in frame else None
     classes = agreement(output, given, truth)

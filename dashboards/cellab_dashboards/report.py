@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -51,7 +50,7 @@ def write_report(study_dir: Path) -> Path:
     return path
 
 
-def _content(study: StudyFiles) -> dict[str, Any]:
+def _content(study: StudyFiles) -> dict[str, object]:
     return {
         "study": study,
         "facts": _facts(study),
@@ -76,7 +75,7 @@ def _content(study: StudyFiles) -> dict[str, Any]:
         "tints": {number: colours.css(tint) for number, tint in enumerate(TINTS, start=1)},
         "classes": {"agrees": AGREES, "uncovers": UNCOVERS, "exceeds": EXCEEDS, "misses": MISSES},
         "plotlyjs": get_plotlyjs(),
-        "settings": yaml.safe_dump(study.description, sort_keys=False, allow_unicode=True),
+        "settings": yaml.safe_dump(study.description.content, sort_keys=False, allow_unicode=True),
         "provenance": json.dumps(_shortened(study.provenance), indent=2, ensure_ascii=False),
     }
 
@@ -114,7 +113,7 @@ def significance(study: StudyFiles) -> str:
     )
 
 
-def _shortened(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+def _shortened(provenance: Mapping[str, object]) -> Mapping[str, object]:
     """Provenance with a long diff of uncommitted changes cut."""
     git = provenance.get("git")
     if not isinstance(git, dict) or not isinstance(git.get("dirty"), str) or len(git["dirty"]) <= LONGEST_DIFF:

@@ -1,17 +1,18 @@
 """A study as a report sees it: its files, read, and what follows from them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import h5py
 import polars as pl
 
 from cellab.errors import CellabError
+from cellab.plain import PlainMapping
 from cellab.study_files.folder import StudyFolder, damaged, read
-from cellab.study_files.records import ArmSummary, Ranking, Status, TrialSummary
+from cellab.study_files.records import ArmSummary, Description, Ranking, Status, TrialSummary
 
 NOT_RUN: Literal["not run"] = "not run"  # nothing is known of a planned trial
 
@@ -50,10 +51,10 @@ class StudyFiles:
     """
 
     folder: StudyFolder
-    description: Mapping[str, Any]
-    plan: Mapping[str, Any]
+    description: Description
+    plan: PlainMapping
     ranking: Ranking
-    provenance: Mapping[str, Any]
+    provenance: PlainMapping
     results: pl.DataFrame
     counters: pl.DataFrame
 
@@ -70,7 +71,7 @@ class StudyFiles:
     @property
     def seeds(self) -> list[int]:
         """The seeds that every arm gets."""
-        return [int(seed) for seed in self.description["seeds"]]
+        return self.description.seeds
 
     @property
     def reference(self) -> str:

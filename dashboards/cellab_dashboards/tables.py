@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import polars as pl
 
@@ -17,7 +16,7 @@ THIN_SPACE = "\N{NARROW NO-BREAK SPACE}"
 FATES = (ACCEPTED, BY_ENTROPY, AS_EMPTY, BY_PROMINENCE)  # in the order of the bars
 STOPPED = ("stopped", NOT_RUN)  # what becomes of trials by a Ctrl-C
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 def score(value: float | None) -> str:
@@ -160,19 +159,23 @@ def pseudo_labels(study: StudyFiles) -> list[Row]:
     rows += [{"arm": a, "generation": g, "source": None} for a, g in evaluated if (a, g) not in counted]
     order = {arm.arm: place for place, arm in enumerate(study.arms)}
     known = [row for row in rows if row["arm"] in order]
-    return sorted(known, key=lambda row: (order[row["arm"]], row["generation"], row["source"] != PSEUDO))
+    return sorted(known, key=lambda row: (order[str(row["arm"])], row["generation"], row["source"] != PSEUDO))
 
 
 def _counter_row(row: Row) -> Row:
     """Counts as text; `acceptance` among the crops that were labelled; `shares` of the tried crops by fate, in %."""
-    labelled = row["tried"] - row[BY_PROMINENCE]
-    counts = {name: count(row[name]) for name in COUNTERS}
-    dice = {name: score(row[name]) for name in ("dice_accepted", "dice_rejected")}
+    counts = {name: int(str(row[name])) for name in COUNTERS}
+    tried, accepted = counts["tried"], counts[ACCEPTED]
+    labelled = tried - counts[BY_PROMINENCE]
     return {
         **{name: row[name] for name in ("arm", "generation", "source")},
-        **counts,
-        **dice,
-        "acceptance": f"{row[ACCEPTED] / labelled:.1%}" if labelled else DASH,
-        "shares": [round(100 * row[fate] / row["tried"], 2) for fate in FATES] if row["tried"] else [],
-        "dry": row[ACCEPTED] == 0,
+        **{name: count(number) for name, number in counts.items()},
+        **{name: score(_number(row[name])) for name in ("dice_accepted", "dice_rejected")},
+        "acceptance": f"{accepted / labelled:.1%}" if labelled else DASH,
+        "shares": [round(100 * counts[fate] / tried, 2) for fate in FATES] if tried else [],
+        "dry": accepted == 0,
     }
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None

@@ -6,16 +6,55 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from cellab.data.dataset import Dataset
+from cellab.plain import PlainMapping
 from cellab.stage import How
 from cellab.study import Study
 
 PACKAGES = ("torch", "ray", "optuna", "hydra-core", "numpy", "scipy", "h5py", "plotly", "polars", "safetensors")
 
 
-def provenance(study: Study, seconds: float, stages: Mapping[How, int]) -> dict[str, Any]:
+class GitState(TypedDict):
+    """The code's commit, and the diff of what is not committed."""
+
+    commit: str
+    dirty: str
+
+
+class Hardware(TypedDict):
+    """The machine that the command ran on."""
+
+    machine: str
+    system: str
+    cpus: int | None
+    gpus: list[str]
+
+
+class DataUsed(TypedDict):
+    """The data set: its file, the digest of its content, and where it came from."""
+
+    path: str
+    digest: str
+    provenance: PlainMapping
+
+
+class Provenance(TypedDict):
+    """The content of `provenance.json`."""
+
+    cellab: str
+    git: GitState | None
+    packages: dict[str, str]
+    python: str
+    hardware: Hardware
+    data: DataUsed
+    seeds: list[int]
+    durations: dict[str, float]
+    stages: dict[How, int]
+
+
+def provenance(study: Study, seconds: float, stages: Mapping[How, int]) -> Provenance:
     """The content of `provenance.json`.
 
     Args:
@@ -27,7 +66,7 @@ def provenance(study: Study, seconds: float, stages: Mapping[How, int]) -> dict[
 
     installed = {d.name.lower(): d.version for d in distributions()}
     with Dataset.open(study.data_path) as data:
-        described = {"path": str(study.data_path), "digest": data.digest, "provenance": data.provenance}
+        described: DataUsed = {"path": str(study.data_path), "digest": data.digest, "provenance": data.provenance}
     return {
         "cellab": __version__,
         "git": _git(),
@@ -41,7 +80,7 @@ def provenance(study: Study, seconds: float, stages: Mapping[How, int]) -> dict[
     }
 
 
-def _git() -> dict[str, Any] | None:
+def _git() -> GitState | None:
     """Commit and uncommitted changes of the code, where it runs from a checkout."""
 
     def ask(*arguments: str) -> str:
@@ -54,7 +93,7 @@ def _git() -> dict[str, Any] | None:
         return None
 
 
-def _hardware() -> dict[str, Any]:
+def _hardware() -> Hardware:
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

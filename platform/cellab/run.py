@@ -15,10 +15,10 @@ from cellab.results import write_results
 from cellab.seen_content import check_content
 from cellab.stage import HOWS, How
 from cellab.store import Store
-from cellab.study import Plan, Study, plan
+from cellab.study import Study, plan
 from cellab.study_files.claim import claim_folder
 from cellab.study_files.folder import StudyFolder
-from cellab.study_files.records import Ranking
+from cellab.study_files.records import Plan, Ranking
 
 
 class Observer(protocol.Observer, Protocol):

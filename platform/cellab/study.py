@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from cellab import paths
 from cellab.ablation import Ablation
@@ -17,6 +16,7 @@ from cellab.settings import TrialConfig
 from cellab.stage import Stage
 from cellab.stage_kinds import STAGE_KINDS
 from cellab.store import Store
+from cellab.study_files.records import Plan
 
 OF_ALL_ARMS = ("seed", "executor")  # keys that arms cannot set
 
@@ -158,31 +158,6 @@ def _device(config: TrialConfig) -> str:
     if wanted == "cuda" and not available:
         raise CellabError("resources.device: cuda was asked for, but torch sees no GPU here: use cpu, or auto.")
     return "cuda" if available else "cpu"
-
-
-class StageCounts(TypedDict):
-    """How many stages of one kind are asked for, how many of them are distinct, and how many of those are stored."""
-
-    asked: int
-    distinct: int
-    stored: int
-
-
-class PlannedArm(TypedDict):
-    """An arm, and what sets it apart."""
-
-    name: str
-    overrides: list[str]
-
-
-class Plan(TypedDict):
-    """What running a study would take (`plan.json`): its arms, seeds and trials, and stages by their kinds."""
-
-    study: str
-    arms: list[PlannedArm]
-    seeds: list[int]
-    trials: int
-    stages: dict[str, StageCounts]
 
 
 def plan(study: Study, store: Store | None) -> Plan:

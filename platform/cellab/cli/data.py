@@ -146,8 +146,7 @@ def synth(
         ),
     )
     with _progress() as progress:
-        provenance = synthesise(out, phantom, overwrite=force, progress=progress)
-    faults = provenance["label_faults"]["train"]
+        faults = synthesise(out, phantom, overwrite=force, progress=progress)["train"]
     _done(
         f"{out}: {frames} sections of {size} × {size} pixels. Of {faults['cells']} cells in the {faults['frames']} "
         f"training frames {faults['never_labelled_cells']} are never labelled, {faults['cells_with_gaps']} not for a "
@@ -255,7 +254,7 @@ def import_(
     )
     with _progress() as progress:
         imported = import_folders(out, settings, overwrite=force, progress=progress)
-    for notice in imported.provenance["notices"]:
+    for notice in imported.notices:
         _notice(notice)
     _done(f"{out}: {imported.understood}")
 

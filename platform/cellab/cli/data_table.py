@@ -1,26 +1,27 @@
 """A data set's summary as a table for the terminal."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cellab.cli.layout import Column, laid_out
+from cellab.data.summary import Summary
+from cellab.plain import PlainMapping, listed, mapping
 
 SHOWN_RUNS = 3
 
 
-def data_table(summary: dict[str, Any], width: int) -> Group:
+def data_table(summary: Summary, width: int) -> Group:
     """The summary of `cellab.data.summary.summarise`, laid out for people on a terminal of a width (columns)."""
     parts: list[RenderableType] = [_facts(summary), Text(), _splits(summary, width)]
-    for notice in summary["provenance"].get("notices", []):
+    for notice in listed(summary["provenance"].get("notices")):
         parts.append(Text(f"notice: {notice}", style="yellow"))
     return Group(*parts)
 
 
-def _facts(summary: dict[str, Any]) -> Table:
+def _facts(summary: Summary) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -37,23 +38,23 @@ def _facts(summary: dict[str, Any]) -> Table:
     return table
 
 
-def _history(provenance: dict[str, Any]) -> str:
-    steps = [provenance.get("made_by", "unknown")]
-    for step in provenance.get("history", []):
-        given = ", ".join(f"{name} {value}" for name, value in step["arguments"].items())
+def _history(provenance: PlainMapping) -> str:
+    steps = [str(provenance.get("made_by", "unknown"))]
+    for step in map(mapping, listed(provenance.get("history"))):
+        given = ", ".join(f"{name} {value}" for name, value in mapping(step["arguments"]).items())
         steps.append(f"{step['made_by']} ({given}: {step['objects']} of {step['of_objects']} objects)")
     return ", then ".join(steps)
 
 
-def _splits(summary: dict[str, Any], width: int) -> RenderableType:
+def _splits(summary: Summary, width: int) -> RenderableType:
     truth = ("true objects", "true area", "hidden") if summary["has_truth"] else ()
     columns = [Column(title) for title in ("frames", "with mask", "objects", "area", *truth)]
     return laid_out([Column("split", words=True), *columns], list(_rows(summary)), width)
 
 
-def _rows(summary: dict[str, Any]) -> Iterator[list[str]]:
+def _rows(summary: Summary) -> Iterator[list[str]]:
     for name, split in summary["splits"].items():
-        cells = [str(split[key]) for key in ("frames", "annotated", "objects")] + [_share(split["foreground"])]
+        cells = [str(split["frames"]), str(split["annotated"]), str(split["objects"]), _share(split["foreground"])]
         if summary["has_truth"]:
             cells += [str(split["objects_truth"]), _share(split["foreground_truth"]), _share(split["hidden"])]
         numbers = f" ({_runs(split['runs'])})" if summary["related"] and split["frames"] else ""

@@ -11,7 +11,7 @@ from cellab.cli.display import Display
 from cellab.executors.driver import Ending
 from cellab.executors.monitor import Snapshot
 from cellab.executors.protocol import Key
-from cellab.study import Plan
+from cellab.study_files.records import Plan
 
 
 class Screen:

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from cellab.cli.layout import Column, fits, laid_out
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
-from cellab.study import Plan, Study
-from cellab.study_files.records import STATUSES, ArmSummary, Ranking, Score
+from cellab.study import Study
+from cellab.study_files.records import STATUSES, ArmSummary, Plan, Ranking, Score
 
 WIDE = 140  # columns
 NARROW = 90

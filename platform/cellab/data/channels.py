@@ -50,7 +50,7 @@ def _nothing_else(series: Any) -> bool:
 
 def _named(tiff: tifffile.TiffFile) -> bool:
     """Whether somebody said what the channels are, or in which colours they are shown."""
-    described: dict[str, Any] = tiff.imagej_metadata or {}
+    described: dict[str, object] = tiff.imagej_metadata or {}
     return bool(
         NAMED.search(tiff.ome_metadata or "") or described.get("mode") in ("composite", "color") or "LUTs" in described
     )

@@ -22,6 +22,7 @@ from cellab.data.digest import ContentDigest
 from cellab.data.opening import open_hdf5, unreadable
 from cellab.data.progress import Progress
 from cellab.errors import DataError
+from cellab.plain import PlainMapping
 
 FORMAT = "cellab-dataset"
 VERSION = 2  # 1 had no sizes
@@ -55,7 +56,7 @@ class Dataset:
         self.path = path
         self._file = file
         self.digest = str(file.attrs["digest"])
-        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
+        self.provenance: PlainMapping = json.loads(file.attrs["provenance"])
         self.instances = bool(file.attrs["instances"])
         self.related = bool(file.attrs["related"])
         self.scales: tuple[float, ...] = tuple(sorted((float(name) for name in file["scales"]), reverse=True))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ class ContentDigest:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, Any] = {}
+        self._arrays: dict[str, hashlib._Hash] = {}
         self._types: dict[str, str] = {}
 
     def update(self, array: str, frame: np.ndarray) -> None:
@@ -26,7 +25,7 @@ class ContentDigest:
         """
         little_endian = np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
         self._arrays.setdefault(array, hashlib.sha256()).update(str(frame.shape).encode())
-        self._arrays[array].update(little_endian)
+        self._arrays[array].update(little_endian.data)
         self._types[array] = frame.dtype.name
 
     def hexdigest(

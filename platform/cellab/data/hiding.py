@@ -1,8 +1,8 @@
 """Hides whole objects from the training masks in a known way; the complete masks become the truth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cellab.data.reservation import Reservation
 from cellab.data.scaling import area_average, largest
 from cellab.data.writer import DatasetWriter
 from cellab.errors import DataError
+from cellab.plain import listed
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _copy(
     split: np.ndarray,
     objects: Objects,
     is_hidden: np.ndarray,
-    provenance: dict[str, Any],
+    provenance: Mapping[str, object],
     progress: Progress | None,
 ) -> None:
     with DatasetWriter(
@@ -152,7 +153,7 @@ def _without(
     }
 
 
-def _provenance(data: Dataset, share: float, seed: int, hidden: Hidden) -> dict[str, Any]:
+def _provenance(data: Dataset, share: float, seed: int, hidden: Hidden) -> dict[str, object]:
     step = {
         "made_by": "hide",
         "arguments": {"objects": share, "seed": seed},
@@ -163,4 +164,5 @@ def _provenance(data: Dataset, share: float, seed: int, hidden: Hidden) -> dict[
         "of_pixels": hidden.of_pixels,
         "notices": list(hidden.notices),
     }
-    return {**data.provenance, "history": [*data.provenance.get("history", []), step]}
+    before = listed(data.provenance.get("history"))
+    return {**data.provenance, "history": [*before, step]}

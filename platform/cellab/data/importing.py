@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -61,11 +60,11 @@ class Imported:
     """What became of an import.
 
     Args:
-        provenance: of the data set, with notices for people.
+        notices: for people.
         understood: one line: frames, what was left out, what the masks hold.
     """
 
-    provenance: dict[str, Any]
+    notices: list[str]
     understood: str
 
 
@@ -100,7 +99,7 @@ def _import(place: Reservation, sources: Sources, settings: Import, progress: Pr
     split = settings.splitting.codes(found.annotated | (settings.truth is not None))
     check_training_masks(str(settings.masks), split, found.annotated, found.marked, settings.truth is not None)
     limits = settings.stretch.limits(found.values)
-    provenance = _provenance(settings, sources, found, limits)
+    imported = Imported(_notices(settings, sources, found, limits), understood(sources, found))
     with DatasetWriter(
         place,
         {scale: scaled_size(found.largest, scale) for scale in settings.scales},
@@ -109,13 +108,13 @@ def _import(place: Reservation, sources: Sources, settings: Import, progress: Pr
         has_truth=settings.truth is not None,
         instances=found.instances,
         related=settings.related,
-        provenance=provenance,
+        provenance=_provenance(settings, found, limits, imported),
     ) as writer:
         for index in range(len(sources.images)):
             _write(writer, index, SPLITS[split[index]], sources, found, settings, limits)
             if progress:
                 progress("writing frames", index + 1, len(sources.images))
-    return Imported(provenance, provenance["understood"])
+    return imported
 
 
 def _write(
@@ -156,7 +155,7 @@ def understood(sources: Sources, found: Survey) -> str:
     return f"{', '.join(parts)}; {masks}{truth}"
 
 
-def _provenance(settings: Import, sources: Sources, found: Survey, limits: Limits) -> dict[str, Any]:
+def _notices(settings: Import, sources: Sources, found: Survey, limits: Limits) -> list[str]:
     notices = [*sources.notices, *found.notices()]
     low, high = settings.stretch.percentiles
     if limits.reason and settings.stretch.each:
@@ -173,6 +172,10 @@ def _provenance(settings: Import, sources: Sources, found: Survey, limits: Limit
         notices.append(f"{missing} of {len(found.annotated)} frames have no mask: not annotated")
     if settings.related and settings.splitting.method == "random":
         notices.append("consecutive frames were split at random: neighbours in training and test are nearly the same")
+    return notices
+
+
+def _provenance(settings: Import, found: Survey, limits: Limits, imported: Imported) -> dict[str, object]:
     arguments = {name: str(each) if isinstance(each, Path) else each for name, each in asdict(settings).items()}
     return {
         "source": settings.source,
@@ -182,7 +185,7 @@ def _provenance(settings: Import, sources: Sources, found: Survey, limits: Limit
         "stretch": {**asdict(limits), "each": settings.stretch.each, "dtype": str(found.values.dtype)}
         if limits.reason
         else None,
-        "understood": understood(sources, found),
-        "notices": notices,
+        "understood": imported.understood,
+        "notices": imported.notices,
         "history": [],
     }

@@ -1,15 +1,46 @@
 """Sums a data set up for people and machines."""
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.objects import count_objects
 from cellab.data.progress import Progress
 from cellab.data.scaling import largest, sizes_in_words
 from cellab.data.splitting import runs
+from cellab.plain import PlainMapping
 
 
-def summarise(dataset: Dataset, progress: Progress | None = None) -> dict[str, Any]:
+class SplitSummary(TypedDict):
+    """What there is to know of a split; see `summarise`. The last three only where there is a truth."""
+
+    frames: int
+    annotated: int
+    first: int | None
+    last: int | None
+    runs: list[list[int]]
+    foreground: float | None
+    objects: int
+    foreground_truth: NotRequired[float | None]
+    objects_truth: NotRequired[int]
+    hidden: NotRequired[float | None]
+
+
+class Summary(TypedDict):
+    """What there is to know of a data set; see `summarise`."""
+
+    path: str
+    digest: str
+    frames: int
+    related: bool
+    instances: bool
+    has_truth: bool
+    scales: dict[str, list[int]]
+    sizes: dict[str, str]
+    splits: dict[str, SplitSummary]
+    provenance: PlainMapping
+
+
+def summarise(dataset: Dataset, progress: Progress | None = None) -> Summary:
     """What there is to know about a data set, ready for JSON; reads every mask frame by frame.
 
     Args:
@@ -35,7 +66,7 @@ def summarise(dataset: Dataset, progress: Progress | None = None) -> dict[str, A
     }
 
 
-def _summarise_split(dataset: Dataset, split: str, progress: Progress | None) -> dict[str, Any]:
+def _summarise_split(dataset: Dataset, split: str, progress: Progress | None) -> SplitSummary:
     scale, indices = dataset.scales[0], dataset.indices(split)
     given, true, missed, pixels = 0, 0, 0, 0
     for done, index in enumerate(indices):
@@ -49,7 +80,7 @@ def _summarise_split(dataset: Dataset, split: str, progress: Progress | None) ->
             true += int(truth.sum())
             missed += int((truth & ~mask & 1).sum())
     annotated = int(dataset.annotated[indices].sum())
-    summary: dict[str, Any] = {
+    summary: SplitSummary = {
         "frames": len(indices),
         "annotated": annotated,
         "first": int(indices[0]) if len(indices) else None,

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ class Phantom:
 
 def synthesise(
     path: Path, phantom: Phantom, *, overwrite: bool = False, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> dict[str, dict[str, int]]:
     """Writes a phantom with complete truth.
 
     Args:
@@ -70,7 +69,7 @@ def synthesise(
         progress: called after each frame.
 
     Returns:
-        The data set's provenance.
+        For each split, how many cells and frames have which fault of labelling.
 
     Raises:
         DataError: too few frames to split, no labelled cell in training, or a file that cannot be written.
@@ -79,7 +78,7 @@ def synthesise(
         return _synthesise(place, phantom, progress)
 
 
-def _synthesise(place: Reservation, phantom: Phantom, progress: Progress | None) -> dict[str, Any]:
+def _synthesise(place: Reservation, phantom: Phantom, progress: Progress | None) -> dict[str, dict[str, int]]:
     split = phantom.splitting.codes(np.ones(phantom.n_frames, bool))
     tissue = Tissue(phantom.seed, phantom.n_frames, phantom.size, phantom.anatomy, phantom.optics)
     present = _presence(tissue, progress)
@@ -111,7 +110,7 @@ def _synthesise(place: Reservation, phantom: Phantom, progress: Progress | None)
             )
             if progress:
                 progress("drawing sections", index + 1, phantom.n_frames)
-    return provenance
+    return faults.summary
 
 
 def _presence(tissue: Tissue, progress: Progress | None) -> np.ndarray:
@@ -146,7 +145,7 @@ def _given(truth: np.ndarray, index: int, faults: LabelFaults, earlier: Callable
     return given
 
 
-def _provenance(phantom: Phantom, faults: LabelFaults) -> dict[str, Any]:
+def _provenance(phantom: Phantom, faults: LabelFaults) -> dict[str, object]:
     return {
         "source": "synthetic: a phantom of electron microscopy",
         "licence": "CC0-1.0",

@@ -5,7 +5,7 @@ import logging
 import math
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -214,7 +214,7 @@ def _promised(tiff: tifffile.TiffFile, page: tifffile.TiffPage, alone: bool) -> 
         series = json.loads(shaped)
         if alone or series.get("truncated"):
             return int(math.prod(series["shape"])) // math.prod(page.shape)
-    described: dict[str, Any] | None = tiff.imagej_metadata
+    described: dict[str, int] | None = tiff.imagej_metadata
     if alone and described:  # ImageJ writes stacks of more than 4 GB so
         hyper: int = math.prod(described.get(axis, 1) for axis in ("slices", "frames", "channels"))
         return max(int(described.get("images", 1)), 1 if page.samplesperpixel > 1 else hyper)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import h5py
 import numpy as np
@@ -53,7 +53,7 @@ class DatasetWriter:
         has_truth: bool = False,
         instances: bool = False,
         related: bool = True,
-        provenance: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, object] | None = None,
         overwrite: bool = False,
     ) -> None:
         described = json.dumps({**(provenance or {}), "created_by": f"cellab {__version__}"})

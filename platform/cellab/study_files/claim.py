@@ -1,7 +1,8 @@
 """Whose a study's folder is: one command at a time, and one study for good."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from cellab.designs import DESIGNS
 from cellab.errors import CellabError, reason
 from cellab.locking import Claim, TakenError
-from cellab.study import Plan, Study
+from cellab.plain import PlainMapping, mapping
+from cellab.study import Study
 from cellab.study_files.folder import StudyFolder, replace
+from cellab.study_files.records import Plan
 
 # More arms or seeds, another way to run or rank: still the same study.
 _MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.values() for key in design.keys})
@@ -69,8 +72,8 @@ def check_folder(study: Study, folder: StudyFolder) -> None:
     """
     if not folder.description.is_file():
         return
-    theirs, mine = _read(folder), describe(study)
-    differences = _differences(_identity(theirs), _identity(mine)) or _lost(theirs, mine)
+    theirs, mine = _Asked.of(_read(folder)), _Asked.of(describe(study))
+    differences = _differences(theirs.identity, mine.identity) or _lost(theirs, mine)
     if differences:
         raise CellabError(
             f"{folder.path} holds another study ({'; '.join(differences[:5])}): choose another folder with "
@@ -85,14 +88,14 @@ def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
         CellabError: it cannot be written.
     """
     try:
-        description = OmegaConf.create(describe(study))
+        description = OmegaConf.create(dict(describe(study)))
         replace(folder.description, lambda path: OmegaConf.save(description, path))
         folder.write_plan(planned)
     except OSError as error:
         raise _cannot_write(folder.path, error) from error
 
 
-def describe(study: Study) -> dict[str, Any]:
+def describe(study: Study) -> Mapping[str, object]:
     """The content of `study.yaml`."""
     ablation = study.ablation
     return {
@@ -108,12 +111,12 @@ def describe(study: Study) -> dict[str, Any]:
     }
 
 
-def _read(folder: StudyFolder) -> dict[str, Any]:
+def _read(folder: StudyFolder) -> PlainMapping:
     path = folder.description
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-        if isinstance(content, dict) and {"design", "seeds", "config"} <= set(content):
-            return {str(key): value for key, value in content.items()}
+        content = mapping(OmegaConf.to_container(OmegaConf.load(path)))
+        if {"design", "seeds", "config"} <= set(content):
+            return content
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException):
         pass
     raise CellabError(
@@ -122,22 +125,45 @@ def _read(folder: StudyFolder) -> dict[str, Any]:
     )
 
 
-def _lost(theirs: dict[str, Any], mine: dict[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class _Asked:
+    """What tells one study from another.
+
+    Args:
+        identity: what must be the same.
+        seeds: of every arm.
+        arms: what sets each apart, by its name.
+    """
+
+    identity: Mapping[str, object]
+    seeds: list[object]
+    arms: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, description: Mapping[str, object]) -> "_Asked":
+        """Of the content of `study.yaml`."""
+        kept = {key: value for key, value in description.items() if key not in _MAY_CHANGE}
+        config = mapping(description["config"])
+        fixed = {key: value for key, value in config.items() if key not in _MAY_CHANGE_IN_CONFIG}
+        elsewhere = {**mapping(fixed.get("data", {})), "path": None}
+        arms = DESIGNS[str(description["design"])].arms(mapping(description))
+        return cls(
+            identity={**kept, "config": {**fixed, "data": elsewhere}},
+            seeds=[*_listed(description["seeds"])],
+            arms={arm.name: arm.overrides for arm in arms},
+        )
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _lost(theirs: _Asked, mine: _Asked) -> list[str]:
     """Arms and seeds that are there and not here: their results would vanish from the folder."""
-    seeds = [seed for seed in theirs["seeds"] if seed not in mine["seeds"]]
-    arms = [name for name, does in _arms(theirs).items() if _arms(mine).get(name) != does]
-    found = {"seeds": seeds, "arms": arms}
+    seeds = [seed for seed in theirs.seeds if seed not in mine.seeds]
+    arms = [name for name, does in theirs.arms.items() if mine.arms.get(name) != does]
+    found: dict[str, list[object]] = {"seeds": seeds, "arms": [*arms]}
     return [f"{what} there, not here: {', '.join(map(str, lost))}" for what, lost in found.items() if lost]
-
-
-def _arms(description: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {arm.name: arm.overrides for arm in DESIGNS[description["design"]].arms(description)}
-
-
-def _identity(description: dict[Any, Any]) -> dict[str, Any]:
-    kept = {str(key): value for key, value in description.items() if key not in _MAY_CHANGE}
-    config = {key: value for key, value in kept.get("config", {}).items() if key not in _MAY_CHANGE_IN_CONFIG}
-    return {**kept, "config": {**config, "data": {**config.get("data", {}), "path": None}}}
 
 
 def _differences(theirs: Any, mine: Any, where: str = "") -> list[str]:

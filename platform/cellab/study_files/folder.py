@@ -12,7 +12,8 @@ import polars as pl
 import yaml
 
 from cellab.errors import CellabError
-from cellab.study_files.records import Ranking
+from cellab.plain import PlainMapping, mapping
+from cellab.study_files.records import Description, Ranking
 from cellab.study_files.tables import PSEUDO_LABELS, RESULTS, read_table, write_table
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class StudyFolder:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
-    def write_provenance(self, provenance: Mapping[str, Any]) -> None:
+    def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
         _write_json(self.provenance, provenance)
 
@@ -114,15 +115,15 @@ class StudyFolder:
         """Writes `pseudo_labels.parquet`."""
         replace(self.pseudo_labels, lambda path: write_table(counters, path))
 
-    def read_description(self) -> dict[str, Any]:
-        """`study.yaml`; its `name` and its `seeds`, at least one, are there."""
+    def read_description(self) -> Description:
+        """`study.yaml`."""
         return read(self.description, _description)
 
-    def read_plan(self) -> dict[str, Any]:
+    def read_plan(self) -> PlainMapping:
         """`plan.json`."""
         return read(self.plan, _json)
 
-    def read_provenance(self) -> dict[str, Any]:
+    def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""
         return read(self.provenance, _json)
 
@@ -173,20 +174,9 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
     replace(path, lambda beside: beside.write_text(json.dumps(content, indent=2), encoding="utf-8"))
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return _mapping(json.loads(path.read_text(encoding="utf-8")))
+def _json(path: Path) -> PlainMapping:
+    return mapping(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _description(path: Path) -> dict[str, Any]:
-    description = _mapping(yaml.safe_load(path.read_text(encoding="utf-8")))
-    if lacking := [key for key in ("name", "seeds") if key not in description]:
-        raise ValueError(f"it lacks {', '.join(lacking)}")
-    if not isinstance(description["seeds"], list) or not description["seeds"]:
-        raise ValueError("its seeds are no list")
-    return description
-
-
-def _mapping(content: object) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise ValueError(f"a mapping is expected, found {type(content).__name__}")
-    return content
+def _description(path: Path) -> Description:
+    return Description.of(yaml.safe_load(path.read_text(encoding="utf-8")))

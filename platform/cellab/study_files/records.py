@@ -1,14 +1,69 @@
-"""What `arms.json` says: the ranking of a study's arms, and what became of every trial."""
+"""What a study's files say: what it asks, what it takes, how its arms rank, what became of every trial."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from cellab.plain import PlainMapping, mapping
+
 Status = Literal["completed", "diverged", "failed", "stopped"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class StageCounts(TypedDict):
+    """How many stages of one kind are asked for, how many of them are distinct, and how many of those are stored."""
+
+    asked: int
+    distinct: int
+    stored: int
+
+
+class PlannedArm(TypedDict):
+    """An arm, and what sets it apart."""
+
+    name: str
+    overrides: list[str]
+
+
+class Plan(TypedDict):
+    """What running a study would take (`plan.json`): its arms, seeds and trials, and stages by their kinds."""
+
+    study: str
+    arms: list[PlannedArm]
+    seeds: list[int]
+    trials: int
+    stages: dict[str, StageCounts]
+
+
+@dataclass(frozen=True)
+class Description:
+    """The study as it was asked for (`study.yaml`).
+
+    Args:
+        content: all of it.
+        seeds: that every arm gets, at least one.
+    """
+
+    content: PlainMapping
+    seeds: list[int]
+
+    @classmethod
+    def of(cls, content: object) -> "Description":
+        """Of what was read.
+
+        Raises:
+            ValueError: it is no mapping, or lacks something, in one line.
+        """
+        described = mapping(content)
+        if lacking := [key for key in ("name", "seeds") if key not in described]:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+        seeds = described["seeds"]
+        if not isinstance(seeds, list) or not seeds:
+            raise ValueError("its seeds are no list")
+        return cls(described, TypeAdapter(list[int]).validate_python(seeds))
 
 
 @dataclass(frozen=True)

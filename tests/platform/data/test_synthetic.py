@@ -100,7 +100,7 @@ def test_masks_lack_what_the_record_says(phantom_file: Path) -> None:
 
 def test_stale_cells_keep_their_outline_and_the_others_are_right(tmp_path: Path) -> None:
     phantom = Phantom(n_frames=20, size=128, faults=replace(CLEAN, stale=0.5, stale_frames=(3, 3)))
-    recorded = synthesise(tmp_path / "x.h5", phantom)["label_faults"]["train"]
+    recorded = synthesise(tmp_path / "x.h5", phantom)["train"]
     with Dataset.open(tmp_path / "x.h5") as data:
         train = data.indices("train")
         given, truth = np.stack(data.instances_of(1.0, train)), np.stack(data.instances_of(1.0, train, truth=True))

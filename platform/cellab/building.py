@@ -6,6 +6,7 @@ Which components there are, and what their arguments must be, is told before any
 from typing import Any, TypeVar, overload
 
 from cellab.errors import ConfigError
+from cellab.plain import PlainMapping
 
 # what a class raises that cannot do with its arguments; numbers that overflow are among them
 BUILD_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, MemoryError)
@@ -15,14 +16,14 @@ _Contract = TypeVar("_Contract")
 
 
 @overload
-def instantiate(config: dict[str, Any], where: str, as_: None = None, **arguments: Any) -> Any: ...
+def instantiate(config: PlainMapping, where: str, as_: None = None, **arguments: Any) -> Any: ...
 
 
 @overload
-def instantiate(config: dict[str, Any], where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
+def instantiate(config: PlainMapping, where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
 
 
-def instantiate(config: dict[str, Any], where: str, as_: type | None = None, **arguments: Any) -> Any:  # noqa: ARG001
+def instantiate(config: PlainMapping, where: str, as_: type | None = None, **arguments: Any) -> Any:  # noqa: ARG001
     """Builds what a composed configuration names by `_target_`, nested configurations first.
 
     Args:

@@ -1,9 +1,10 @@
 """Checks a trial's configuration against its data set and its components' own rules, before any compute."""
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import cast
 
+from cellab.contracts import Generator
 from cellab.crop_checks import CropChecks, does_not_fit
 from cellab.data.dataset import Dataset
 from cellab.rehearsal import build_all, gan_mistakes, member_mistakes
@@ -48,7 +49,7 @@ def _scale_mistakes(config: TrialConfig, data: Dataset) -> list[str]:
     return mistakes
 
 
-def _size_mistakes(config: TrialConfig, data: Dataset, built: dict[str, Any]) -> Iterator[str]:
+def _size_mistakes(config: TrialConfig, data: Dataset, built: Mapping[str, object]) -> Iterator[str]:
     crop, scale = config.training.crop_size, config.data.scale
     stride = getattr(built.get("unet"), "stride", 1)
     sizes = {"evaluation.tile": config.evaluation.tile, "training.crop_size": crop}  # often one and the same
@@ -57,7 +58,7 @@ def _size_mistakes(config: TrialConfig, data: Dataset, built: dict[str, Any]) ->
             near = _near(size, stride, data, scale)
             yield f"{key}: {size} is not divisible by the U-Net's stride of {stride}; {near}"
     if "generator" in built:
-        yield from _gan_mistakes(config, data, built["generator"].size, crop)
+        yield from _gan_mistakes(config, data, cast(Generator, built["generator"]).size, crop)
 
 
 def _near(size: int, stride: int, data: Dataset, scale: float) -> str:

@@ -25,6 +25,7 @@ from cellab.contracts import CONTRACTS
 from cellab.documentation import Documentation
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
+from cellab.plain import PlainMapping, mapping
 from cellab.signatures import fit, keyed
 from cellab.targets import resolve, traceback_of
 from cellab.values import shown
@@ -54,7 +55,7 @@ class Component:
     path: Path
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> PlainMapping:
         """The YAML's content, interpolations unresolved."""
         content = OmegaConf.to_container(OmegaConf.load(self.path))
         assert isinstance(content, dict)  # else it is not in the catalogue
@@ -68,7 +69,7 @@ class Component:
     @property
     def target(self) -> Callable[..., Any]:
         """The class or function that the YAML names."""
-        return resolve(self.config["_target_"], self.where)
+        return resolve(str(self.config["_target_"]), self.where)
 
     @property
     def summary(self) -> str:
@@ -204,14 +205,14 @@ def build(kind: str, name: str, **arguments: Any) -> Any:
 
 
 @overload
-def instantiate(config: dict[str, Any], where: str, as_: None = None, **arguments: Any) -> Any: ...
+def instantiate(config: PlainMapping, where: str, as_: None = None, **arguments: Any) -> Any: ...
 
 
 @overload
-def instantiate(config: dict[str, Any], where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
+def instantiate(config: PlainMapping, where: str, as_: type[_Contract], **arguments: Any) -> _Contract: ...
 
 
-def instantiate(config: dict[str, Any], where: str, as_: type | None = None, **arguments: Any) -> Any:
+def instantiate(config: PlainMapping, where: str, as_: type | None = None, **arguments: Any) -> Any:
     """Builds what a resolved configuration names by `_target_`, once its arguments are found to fit.
 
     Args:
@@ -230,7 +231,7 @@ def instantiate(config: dict[str, Any], where: str, as_: type | None = None, **a
     return built
 
 
-def _built(config: dict[str, Any], where: str, **arguments: Any) -> Any:
+def _built(config: PlainMapping, where: str, **arguments: Any) -> Any:
     fitted, mistakes = fit(config, where, given=tuple(arguments))
     if mistakes:
         raise ConfigError(list(map(str, mistakes)))
@@ -245,7 +246,7 @@ def _built(config: dict[str, Any], where: str, **arguments: Any) -> Any:
 _NUMBERS = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
 
 
-def rejection(config: dict[str, Any], where: str, cause: BaseException, trace: str = "") -> str:
+def rejection(config: PlainMapping, where: str, cause: BaseException, trace: str = "") -> str:
     """What a class says against its arguments, with the dotted key that it is about.
 
     Args:
@@ -256,7 +257,7 @@ def rejection(config: dict[str, Any], where: str, cause: BaseException, trace: s
     """
     nested = re.search(r"^full_key: (\S+)$", trace, re.MULTILINE)
     for part in nested[1].split(".") if nested else ():
-        config, where = config[part], f"{where}.{part}"
+        config, where = mapping(config[part]), f"{where}.{part}"
     said = keyed(str(cause), where, config)
     if said.key != where:
         return str(said)
@@ -274,6 +275,6 @@ def _numbers(value: Any) -> set[float]:
     return {float(item) for item in values if isinstance(item, int | float) and not isinstance(item, bool)}
 
 
-def check_signature(config: dict[str, Any], where: str) -> list[str]:
+def check_signature(config: PlainMapping, where: str) -> list[str]:
     """What of a configuration does not fit the signature of its `_target_`, one sentence per mistake."""
     return list(map(str, fit(config, where)[1]))

@@ -32,10 +32,10 @@ class Network(Protocol):
     def parameters(self) -> Iterable[nn.Parameter]:
         """What an optimiser changes."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, Any]:
         """Parameters and buffers, as they are saved."""
 
-    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+    def load_state_dict(self, state: Any, /) -> object:
         """Takes them on."""
 
     def eval(self) -> Any:
@@ -125,10 +125,10 @@ class Teacher(Protocol):
     def kept(self) -> nn.Module:
         """The network that is kept of the member."""
 
-    def state_dict(self) -> Mapping[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """What it has of its own while the member learns: tensors, numbers, texts, and lists and dicts of them."""
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Any) -> None:
         """Goes on from there."""
 
 
@@ -159,10 +159,10 @@ class Acceptance(Protocol):
     def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
         """Whether each of the next B masks passes, by its entropy or by its votes (K, B, 1, H, W)."""
 
-    def state_dict(self) -> Mapping[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """What it remembers: tensors, numbers, texts, and lists and dicts of them."""
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Any) -> None:
         """Goes on from what was remembered."""
 
 

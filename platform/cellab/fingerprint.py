@@ -15,10 +15,9 @@ import functools
 import hashlib
 import importlib.util
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 NUMERICAL_LIBRARIES = ("torch", "numpy")
 # no result depends on how an error is worded, on the nearest name, or on what components promise to type checkers
@@ -34,12 +33,12 @@ def fingerprint(modules: Iterable[str]) -> str:
     return _fingerprint(tuple(sorted(set(modules))))
 
 
-def stage_fingerprint(module: str, request: dict[str, Any]) -> str:
+def stage_fingerprint(module: str, request: Mapping[str, object]) -> str:
     """SHA-256 (hex) of the code of a stage: its module's, and that of every component in its request (JSON)."""
     return fingerprint([module, *_target_modules(request)])
 
 
-def _target_modules(config: Any) -> Iterator[str]:
+def _target_modules(config: object) -> Iterator[str]:
     """The modules of every `_target_`, torch's own excepted: its version counts instead."""
     if isinstance(config, dict):
         target = str(config.get("_target_", "torch."))

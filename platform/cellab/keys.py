@@ -3,13 +3,14 @@
 from typing import Any
 
 from cellab import components
+from cellab.plain import PlainMapping
 from cellab.settings import LINEAGE, SECTIONS
 from cellab.signatures import annotations
 from cellab.targets import resolve
 from cellab.values import ANYTHING, convert
 
 
-def annotation_in(config: dict[str, Any], key: str) -> Any:
+def annotation_in(config: PlainMapping, key: str) -> Any:
     """The annotation of a dotted key in a composed configuration; anything goes where none is known.
 
     Args:
@@ -26,7 +27,7 @@ def annotation_in(config: dict[str, Any], key: str) -> Any:
     return annotations(section).get(last, ANYTHING) if section else ANYTHING
 
 
-def as_wanted(key: str, value: Any, defaults: dict[str, Any]) -> Any:
+def as_wanted(key: str, value: Any, defaults: PlainMapping) -> Any:
     """A value as its key wants it, for comparing and naming: `"2"` is 2; itself where it does not fit, or is equal.
 
     Args:
@@ -42,7 +43,7 @@ def as_wanted(key: str, value: Any, defaults: dict[str, Any]) -> Any:
     return value if is_same else converted
 
 
-def _annotation(key: str, defaults: dict[str, Any]) -> Any:
+def _annotation(key: str, defaults: PlainMapping) -> Any:
     """Of a key that several components of a kind may have: theirs if they agree."""
     kind, _, rest = key.partition(".")
     if not rest or kind not in components.kinds():

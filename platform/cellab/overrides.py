@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 
 from cellab.errors import ConfigError
 from cellab.names import did_you_mean
+from cellab.plain import PlainMapping
 
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)  # a word that Hydra's grammar does not take for a number
 WORDS = {"null", "true", "false", "nan", "inf"}  # nor for a value of another type
@@ -158,7 +159,7 @@ def _with_quotes(raw: str) -> str:
     return render_value([item.strip() for item in inside.split(",")])
 
 
-def unknown_key(key: str, config: dict[str, Any]) -> str | None:
+def unknown_key(key: str, config: PlainMapping) -> str | None:
     """A sentence that rejects a dotted key which a configuration does not have, or None where it has it."""
     here: Any = config
     parts = key.split(".")

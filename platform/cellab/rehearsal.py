@@ -9,12 +9,13 @@ from cellab import components
 from cellab.building import BUILD_ERRORS
 from cellab.contracts import CONTRACTS
 from cellab.errors import ConfigError
+from cellab.plain import PlainMapping, mapping
 from cellab.settings import Training, TrialConfig
 
 GREY = 1  # channels of a frame
 
 
-def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
+def build_all(config: TrialConfig) -> tuple[dict[str, object], list[str]]:
     """Builds every component once, networks without memory, so that each rejects impossible arguments itself.
 
     Each must keep its kind's contract too.
@@ -24,7 +25,7 @@ def build_all(config: TrialConfig) -> tuple[dict[str, Any], list[str]]:
     """
     import torch
 
-    built: dict[str, Any] = {}
+    built: dict[str, object] = {}
     mistakes: list[str] = []
     wanted = [(kind, kind, described) for kind, described in config.components.items()]
     wanted += [  # those inside sections
@@ -70,7 +71,7 @@ def member_mistakes(training: Training) -> list[str]:
     return mistakes
 
 
-def gan_mistakes(config: dict[str, Any], adversarial: Any) -> list[str]:
+def gan_mistakes(config: PlainMapping, adversarial: Any) -> list[str]:
     """The same of the optimisers that an adversarial loss makes.
 
     Args:
@@ -80,7 +81,7 @@ def gan_mistakes(config: dict[str, Any], adversarial: Any) -> list[str]:
     mistakes: list[str] = []
     where = "gan_loss.optimiser" if "optimiser" in config else "gan_loss"
     for make in (adversarial.generator_optimiser, adversarial.discriminator_optimiser):
-        with _telling(mistakes, config.get("optimiser", config), where):
+        with _telling(mistakes, mapping(config.get("optimiser", config)), where):
             optimiser = make(_weights())
             optimiser.step()
             mistakes += _rate_mistakes(optimiser, where)
@@ -88,7 +89,7 @@ def gan_mistakes(config: dict[str, Any], adversarial: Any) -> list[str]:
 
 
 @contextmanager
-def _telling(mistakes: list[str], described: dict[str, Any], where: str) -> Iterator[None]:
+def _telling(mistakes: list[str], described: PlainMapping, where: str) -> Iterator[None]:
     """Adds what goes wrong in the block to the mistakes."""
     try:
         yield

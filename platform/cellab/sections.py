@@ -1,13 +1,12 @@
 """Checks the sections of a trial's configuration that are not components."""
 
-from typing import Any
-
+from cellab.plain import PlainMapping, mapping
 from cellab.settings import LINEAGE, SECTIONS, Lineage, Section
 from cellab.signatures import fit_arguments, keyed
 from cellab.values import Mistake
 
 
-def check_sections(config: dict[str, Any]) -> tuple[dict[str, Section], list[Mistake]]:
+def check_sections(config: PlainMapping) -> tuple[dict[str, Section], list[Mistake]]:
     """Types and ranges of every section of a resolved trial configuration.
 
     Returns:
@@ -16,7 +15,7 @@ def check_sections(config: dict[str, Any]) -> tuple[dict[str, Section], list[Mis
     sections: dict[str, Section] = {}
     mistakes: list[Mistake] = []
     for name, section in SECTIONS.items():
-        own = {key: config[key] for key in Lineage.__dataclass_fields__} if name == LINEAGE else config[name]
+        own = {key: config[key] for key in Lineage.__dataclass_fields__} if name == LINEAGE else mapping(config[name])
         values, wrong = fit_arguments(section, own, name)
         if not wrong:
             try:

@@ -2,25 +2,32 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
+
+from cellab.plain import PlainMapping
 
 LARGEST = 10**9  # of what is counted: more is a slip of the keyboard, and overflows somewhere
 LARGEST_SEED = 2**63 - 1  # that the table of results can hold
 MOST_STAGES = 1000  # members a generation, and generations
 
 
-def _names_a_target(value: dict[str, Any]) -> dict[str, Any]:
+def _names_a_target(value: PlainMapping) -> PlainMapping:
     if "_target_" not in value:
         raise ValueError
     return value
 
 
+def target_of(component: PlainMapping) -> str:
+    """The name of the class or function that a component's configuration names."""
+    return str(component["_target_"])
+
+
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Scale = Annotated[float, Field(gt=0)]
-Component = Annotated[dict[str, Any], AfterValidator(_names_a_target), "a mapping with a `_target_`"]
+Component = Annotated[PlainMapping, AfterValidator(_names_a_target), "a mapping with a `_target_`"]
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,7 @@ class TrialConfig:
     components: dict[str, Component]
 
     @property
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> PlainMapping:
         """All of it as plain dicts and lists, under the keys of `trial.yaml`."""
         sections = {name: asdict(getattr(self, name)) for name in SECTIONS if name != LINEAGE}
         return asdict(self.lineage) | sections | self.components

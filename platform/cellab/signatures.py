@@ -4,18 +4,19 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 from cellab.errors import CellabError
 from cellab.names import did_you_mean
+from cellab.plain import PlainMapping
 from cellab.targets import resolve
 from cellab.values import ANYTHING, Mistake, convert
 
 _HYDRAS = {"_partial_": bool, "_recursive_": bool, "_convert_": Literal["none", "partial", "object", "all"]}
 
 
-def fit(config: dict[str, Any], where: str, given: tuple[str, ...] = ()) -> tuple[dict[str, Any], list[Mistake]]:
+def fit(config: PlainMapping, where: str, given: tuple[str, ...] = ()) -> tuple[PlainMapping, list[Mistake]]:
     """Binds a configuration's arguments, and its nested configurations', to the signatures of their `_target_`s.
 
     Args:
@@ -27,7 +28,7 @@ def fit(config: dict[str, Any], where: str, given: tuple[str, ...] = ()) -> tupl
         The configuration with its values converted by the signatures' annotations; and the mistakes.
     """
     try:
-        target = resolve(config["_target_"], where)
+        target = resolve(str(config["_target_"]), where)
     except CellabError as error:
         return config, [*_nested_mistakes(config, where), Mistake(where, str(error).removeprefix(f"{where}: "))]
     return fit_arguments(target, config, where, given)
@@ -48,8 +49,8 @@ def fit_nested(value: Any, where: str) -> tuple[Any, list[Mistake]]:
 
 
 def fit_arguments(
-    target: Callable[..., Any], arguments: dict[str, Any], where: str, given: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], list[Mistake]]:
+    target: Callable[..., Any], arguments: PlainMapping, where: str, given: tuple[str, ...] = ()
+) -> tuple[PlainMapping, list[Mistake]]:
     """The arguments as a class's or function's signature wants them, and what does not fit.
 
     Args:
@@ -59,7 +60,7 @@ def fit_arguments(
         given: names of arguments that code will add.
     """
     wanted = annotations(target)
-    fitted: dict[str, Any] = {}
+    fitted: PlainMapping = {}
     mistakes: list[Mistake] = []
     for name, value in arguments.items():
         key = _join(where, name)
@@ -73,9 +74,7 @@ def fit_arguments(
     return fitted, [*mistakes, *_misnamed(target, arguments, where, given)]
 
 
-def _misnamed(
-    target: Callable[..., Any], arguments: dict[str, Any], where: str, given: tuple[str, ...]
-) -> list[Mistake]:
+def _misnamed(target: Callable[..., Any], arguments: PlainMapping, where: str, given: tuple[str, ...]) -> list[Mistake]:
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):  # written in C: it has none
@@ -95,7 +94,7 @@ def _misnamed(
 
 
 @functools.cache
-def annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
+def annotations(target: Callable[..., Any]) -> PlainMapping:
     """The annotation of each argument of a class or function; anything goes where none is known."""
     try:
         parameters = inspect.signature(target).parameters.values()
@@ -106,7 +105,7 @@ def annotations(target: Callable[..., Any]) -> Mapping[str, Any]:
     return {p.name: ANYTHING if p.annotation is p.empty else _evaluated(p.annotation, names) for p in parameters}
 
 
-def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+def _evaluated(annotation: Any, names: PlainMapping) -> Any:
     """An annotation that may be written in quotation marks, of names that may be imported for type checkers only."""
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
@@ -123,7 +122,7 @@ def keyed(text: str, where: str, names: typing.Iterable[str]) -> Mistake:
     return Mistake(_join(where, name), says) if name in names else Mistake(where, text)
 
 
-def _nested_mistakes(config: dict[str, Any], where: str) -> list[Mistake]:
+def _nested_mistakes(config: PlainMapping, where: str) -> list[Mistake]:
     return fit_nested({key: value for key, value in config.items() if key != "_target_"}, where)[1]
 
 

@@ -96,7 +96,7 @@ def _finite(value: Any) -> Any:
 
 
 ANYTHING: Any = Annotated[Any, AfterValidator(_finite)]
-_SCALARS: dict[Any, Any] = {
+_SCALARS: dict[object, object] = {
     bool: bool,
     int: Annotated[int, BeforeValidator(_whole)],
     float: Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)],
@@ -197,7 +197,7 @@ def _words_within(annotation: Any, metadata: tuple[Any, ...]) -> str:
     """An annotation with bounds; a text among its metadata says it all."""
     if told := next((each for each in metadata if isinstance(each, str)), None):
         return told
-    limits: dict[str, Any] = {}
+    limits: dict[str, object] = {}
     for constraint in [each for field in metadata if isinstance(field, FieldInfo) for each in field.metadata]:
         limits |= {name: getattr(constraint, name) for name in ("ge", "gt", "le", "lt") if hasattr(constraint, name)}
     low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TypedDict
 
 import typer
 from rich.console import Group, RenderableType
@@ -23,6 +23,8 @@ from cellab.contracts import CONTRACTS
 from cellab.documentation import Documentation, arguments_of, wrapped
 from cellab.errors import CellabError, ConfigError
 from cellab.names import did_you_mean
+from cellab.plain import PlainMapping
+from cellab.settings import target_of
 from cellab.targets import resolve
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
@@ -131,7 +133,7 @@ class _Part:
         """On one line."""
         return f"{self.target}({', '.join(self.arguments)})"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> PlainMapping:
         """What programs read."""
         return {
             "key": self.key,
@@ -143,12 +145,13 @@ class _Part:
         }
 
 
-def _parts(config: dict[str, Any], key: str = "") -> Iterator[_Part]:
-    target = resolve(config["_target_"], key)
-    if config["_target_"].startswith("torch."):  # whose pages are long, and known
-        yield _Part(key, config["_target_"], ["..."], Documentation(Documentation.of(target).summary, "", "", ""))
+def _parts(config: PlainMapping, key: str = "") -> Iterator[_Part]:
+    named = target_of(config)
+    target = resolve(named, key)
+    if named.startswith("torch."):  # whose pages are long, and known
+        yield _Part(key, named, ["..."], Documentation(Documentation.of(target).summary, "", "", ""))
     else:
-        yield _Part(key, config["_target_"], arguments_of(target), Documentation.of(target))
+        yield _Part(key, named, arguments_of(target), Documentation.of(target))
     for name, value in config.items():
         if isinstance(value, dict) and "_target_" in value:
             yield from _parts(value, f"{key}.{name}".lstrip("."))
@@ -173,12 +176,29 @@ def _print_part(terminal: Terminal, part: _Part, told: str) -> None:
         terminal.print(Text("\n" + wrapped(documentation.rest, terminal.width)))
 
 
-def _contract(kind: str) -> dict[str, Any] | None:
+class _Asked(TypedDict):
+    """A member that a contract asks for."""
+
+    name: str
+    signature: str
+    optional: bool
+    documentation: str
+
+
+class _Contract(TypedDict):
+    """A contract, as programs read it."""
+
+    name: str
+    summary: str
+    members: list[_Asked]
+
+
+def _contract(kind: str) -> _Contract | None:
     """What every component of a kind has; None for a kind that the engine knows nothing of."""
     if kind not in CONTRACTS:
         return None
     contract = CONTRACTS[kind]
-    asked = [
+    asked: list[_Asked] = [
         {
             "name": each.name,
             "signature": each.signature,

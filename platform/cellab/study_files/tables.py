@@ -3,13 +3,12 @@
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from cellab.training.names import COUNTERS
 
-Schema = Mapping[str, Any]  # name of a column to polars' type
+Schema = Mapping[str, pl.DataType | type[pl.DataType]]  # of each column, by name
 
 RESULTS: Schema = {
     "arm": pl.String,
@@ -34,7 +33,7 @@ PSEUDO_LABELS: Schema = {
 }
 
 
-def table(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
+def table(rows: Iterable[Mapping[str, object]], schema: Schema) -> pl.DataFrame:
     """A table of rows; without rows it has the columns all the same."""
     return pl.DataFrame(list(rows), schema=dict(schema), orient="row")
 

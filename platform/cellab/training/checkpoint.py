@@ -7,23 +7,44 @@ into its metadata as JSON.
 import json
 import tempfile
 import time
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, TypedDict
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from cellab.plain import PlainMapping, listed, mapping
 from cellab.stage import CheckpointFile
 
 
 class Stateful(Protocol):
     """What has a state: modules, optimisers, buffers, gates."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """Its state."""
 
-    def load_state_dict(self, state: dict[str, Any], /) -> Any:
+    def load_state_dict(self, state: Any, /) -> object:
         """Takes on a state."""
+
+
+class TrainingState(TypedDict):
+    """The state of a training: how many steps are done, and that of each of its parts by name."""
+
+    step: int
+    parts: dict[str, Mapping[str, object]]
+
+
+def state_of(step: int, parts: Mapping[str, Stateful]) -> TrainingState:
+    """The state after so many steps."""
+    return {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
+
+
+def restore(parts: Mapping[str, Stateful], state: TrainingState) -> int:
+    """Puts every part into its state, and tells after how many steps that was."""
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
+    return state["step"]
 
 
 class Checkpoint:
@@ -55,10 +76,10 @@ class Checkpoint:
         self.written = time.monotonic()
 
 
-def _pack(nest: dict[str, Any]) -> bytes:
+def _pack(nest: Mapping[str, object]) -> bytes:
     tensors: dict[str, torch.Tensor] = {}
 
-    def flatten(value: Any) -> Any:
+    def flatten(value: object) -> dict[str, object]:
         if isinstance(value, torch.Tensor):
             tensors[str(len(tensors))] = value.detach().clone(memory_format=torch.contiguous_format).cpu()
             return {"tensor": str(len(tensors) - 1)}
@@ -72,7 +93,7 @@ def _pack(nest: dict[str, Any]) -> bytes:
     return save(tensors, metadata={"nest": text})
 
 
-def _unpack(content: bytes) -> dict[str, Any]:
+def _unpack(content: bytes) -> object:
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         file.write(content)
         file.flush()
@@ -80,14 +101,12 @@ def _unpack(content: bytes) -> dict[str, Any]:
             text = opened.metadata()["nest"]
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - no mapping
 
-    def build(value: dict[str, Any]) -> Any:
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        if "dict" in value:
-            return {key: build(item) for key, item in value["dict"]}
-        if "list" in value:
-            return [build(item) for item in value["list"]]
-        return value["value"]
+    def build(value: PlainMapping) -> object:
+        (how, inside), *_ = value.items()
+        if how == "tensor":
+            return tensors[str(inside)]
+        if how == "dict":
+            return {key: build(mapping(item)) for key, item in map(listed, listed(inside))}
+        return [build(mapping(item)) for item in listed(inside)] if how == "list" else inside
 
-    nest: dict[str, Any] = build(json.loads(text))
-    return nest
+    return build(mapping(json.loads(text)))

@@ -1,8 +1,6 @@
 """A lineage's generator and its discriminators while they are trained, one step after the other (paper 6, 7, 8)."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +9,7 @@ from cellab.building import instantiate
 from cellab.contracts import Augmentation, DiscriminatorEnsemble, GanAugmentation, GanLoss
 from cellab.errors import DivergedError
 from cellab.requests import GanTrained, TrainGan
+from cellab.training.checkpoint import Stateful, TrainingState, restore, state_of
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
@@ -128,17 +127,15 @@ class Gan:
         """What is told of it."""
         return GanTrained(self.history.report())
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> TrainingState:
         """All of it that changes."""
-        return {"step": self.step, "parts": {name: part.state_dict() for name, part in self._parts().items()}}
+        return state_of(self.step, self._parts())
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: TrainingState) -> None:
         """Goes on from there."""
-        self.step = int(state["step"])
-        for name, part in self._parts().items():
-            part.load_state_dict(state["parts"][name])
+        self.step = restore(self._parts(), state)
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Stateful]:
         return {
             "generator": self.generator,
             "generator_optimiser": self.generator_optimiser,

@@ -1,8 +1,16 @@
 """Records losses over time, averaged over stretches of steps so that a long run stays a short list."""
 
-from typing import Any
+from typing import TypedDict
 
 POINTS = 100
+
+
+class HistoryState(TypedDict):
+    """How far a history is."""
+
+    step: int
+    sums: dict[str, float]
+    points: dict[str, list[float]]
 
 
 class History:
@@ -33,10 +41,10 @@ class History:
         """The last step of each stretch, under `step`, and each series' means."""
         return self.points
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> HistoryState:
         """All of it."""
         return {"step": self.step, "sums": dict(self.sums), "points": {k: list(v) for k, v in self.points.items()}}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: HistoryState) -> None:
         """Takes it on."""
         self.step, self.sums, self.points = state["step"], state["sums"], state["points"]

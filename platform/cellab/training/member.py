@@ -13,6 +13,7 @@ from cellab.errors import DivergedError
 from cellab.requests import MemberTrained, TrainMember
 from cellab.settings import Training
 from cellab.stage import Progress, Workplace
+from cellab.training.checkpoint import Stateful, TrainingState, restore, state_of
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
@@ -107,18 +108,15 @@ class Member:
         """What is told of it."""
         return MemberTrained(self.history.report(), {name: source.report() for name, source in self.sources.items()})
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> TrainingState:
         """All of it that changes."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
-        return {"step": self.step, "parts": parts}
+        return state_of(self.step, self._parts())
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: TrainingState) -> None:
         """Goes on from there."""
-        self.step = int(state["step"])
-        for name, part in self._parts().items():
-            part.load_state_dict(state["parts"][name])
+        self.step = restore(self._parts(), state)
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[str, Stateful]:
         return {
             "unet": self.unet,
             "optimiser": self.optimiser,
@@ -156,10 +154,10 @@ class _Untaught:
     def kept(self) -> nn.Module:
         return self._member
 
-    def state_dict(self) -> Mapping[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+    def load_state_dict(self, state: object) -> None: ...
 
 
 def _teacher(request: TrainMember, unet: nn.Module, workplace: Workplace, device: torch.device) -> Teacher:
@@ -183,10 +181,10 @@ class _NoSchedule:
 
     def step(self) -> None: ...
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def load_state_dict(self, state: object) -> None: ...
 
 
 def _scheduler(settings: Training, optimiser: torch.optim.Optimizer) -> Any:

@@ -9,22 +9,21 @@ from torch import Tensor, nn
 
 from cellab.building import instantiate
 from cellab.contracts import CONTRACTS, Generator, Network
+from cellab.settings import Component
 
 UNET = "unet.safetensors"
 GENERATOR = "generator.safetensors"
 
 
 @overload
-def build_network(config: dict[str, Any], kind: Literal["generator"], device: torch.device) -> Generator: ...
+def build_network(config: Component, kind: Literal["generator"], device: torch.device) -> Generator: ...
 
 
 @overload
-def build_network(
-    config: dict[str, Any], kind: Literal["unet", "discriminator"], device: torch.device
-) -> nn.Module: ...
+def build_network(config: Component, kind: Literal["unet", "discriminator"], device: torch.device) -> nn.Module: ...
 
 
-def build_network(config: dict[str, Any], kind: str, device: torch.device) -> Any:
+def build_network(config: Component, kind: str, device: torch.device) -> Any:
     """A new network, initialised from torch's global random stream, on the device.
 
     On the CPU, and on GPUs, convolutions are fastest with channels last.
@@ -39,14 +38,14 @@ def save_weights(network: Network, path: Path) -> None:
 
 
 @overload
-def load_network(config: dict[str, Any], kind: Literal["generator"], path: Path, device: torch.device) -> Generator: ...
+def load_network(config: Component, kind: Literal["generator"], path: Path, device: torch.device) -> Generator: ...
 
 
 @overload
-def load_network(config: dict[str, Any], kind: Literal["unet"], path: Path, device: torch.device) -> nn.Module: ...
+def load_network(config: Component, kind: Literal["unet"], path: Path, device: torch.device) -> nn.Module: ...
 
 
-def load_network(config: dict[str, Any], kind: Any, path: Path, device: torch.device) -> Any:
+def load_network(config: Component, kind: Any, path: Path, device: torch.device) -> Any:
     """A network with weights from a file, in evaluation mode, without gradients."""
     state = torch.get_rng_state()  # the initialisation that is overwritten must not move the stage's random stream
     network = build_network(config, kind, device)

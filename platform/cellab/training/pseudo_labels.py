@@ -4,9 +4,9 @@ crop -> parents' mean probability X -> gate on the entropy of the soft X -> targ
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -57,6 +57,17 @@ class Overlap:
     def dice(self) -> float | None:
         """None where neither has a cell."""
         return self.both / self.either if self.either else None
+
+
+class SourceState(TypedDict):
+    """How far a source is: tensors by name of what it keeps, and what it counted."""
+
+    buffer: dict[str, Tensor]
+    waiting: dict[str, Tensor]
+    acceptance: Mapping[str, object]
+    counters: dict[str, int]
+    overlaps: list[dict[str, int]]
+    thresholds: list[float]
 
 
 class PseudoLabelSource:
@@ -186,7 +197,7 @@ class PseudoLabelSource:
         finite = [value for value in self.thresholds[::stride] if math.isfinite(value)]
         return SourceReport(replace(self.counters), self.accepted.dice, self.rejected.dice, finite)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> SourceState:
         """Buffers, gate and counters."""
         return {
             "buffer": self.buffer.state_dict(),
@@ -197,7 +208,7 @@ class PseudoLabelSource:
             "thresholds": list(self.thresholds),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: SourceState) -> None:
         """Takes them on."""
         self.buffer.load_state_dict(state["buffer"], self.device)
         self.waiting = Batch.of_state(state["waiting"], self.device) if state["waiting"] else None

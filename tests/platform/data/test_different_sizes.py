@@ -18,6 +18,7 @@ from cellab.data.summary import summarise
 from cellab.errors import DataError
 from cellab.study import Study
 from cellab.training.crops import CropSource
+from cellab.training.frames import Frames
 
 Folder = Callable[[str, Mapping[str, np.ndarray]], Path]
 SIZES = [(64, 80), (100, 70), (64, 80), (90, 120), (64, 300), (128, 64), (70, 70), (64, 64), (81, 97), (99, 66)]
@@ -99,7 +100,8 @@ def test_objects_are_hidden_whole_at_every_size(imported: Path, tmp_path: Path) 
 def test_crops_come_from_every_frame_and_lie_within_it() -> None:
     frames = [np.full(size, 10 * index + 9, np.uint8) for index, size in enumerate(SIZES)]
     masks = [(mask(index) > 0).astype(np.uint8) for index in range(len(SIZES))]
-    source = CropSource(frames, masks, 64, components.build("augmentation", "none"), torch.device("cpu"))
+    known = Frames.of(frames, torch.device("cpu"), masks)
+    source = CropSource(known, 64, components.build("augmentation", "none"))
     drawn = source.draw(400, 0.0, torch.Generator().manual_seed(0))
     values = (drawn.images * 255).round().flatten(1)
     assert torch.equal(values.amin(1), values.amax(1)), "no crop shows two frames"

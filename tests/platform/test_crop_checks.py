@@ -16,6 +16,7 @@ from cellab.data.writer import DatasetWriter
 from cellab.errors import CellabError, ConfigError, DataError
 from cellab.study import Study
 from cellab.training.crops import CropSource
+from cellab.training.frames import Frames
 
 FRAMES = 12
 Write = Callable[..., Path]
@@ -98,7 +99,8 @@ def test_the_share_is_the_one_that_training_meets(write: Write, threshold: float
         assert crops.reach(threshold, 2.0, only_annotated=True) is False, "it looks at every frame"
         expected = crops.share(threshold, only_annotated=True)
         masks = data.masks(1.0, data.indices("train"))
-    source = CropSource(masks, masks, 16, components.build("augmentation", "none"), torch.device("cpu"), max_tries=100)
+    frames = Frames.of(masks, torch.device("cpu"), masks)
+    source = CropSource(frames, 16, components.build("augmentation", "none"), max_tries=100)
     try:
         drawn = source.draw(2000, threshold, torch.Generator().manual_seed(0))
     except CellabError:

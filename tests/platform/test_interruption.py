@@ -255,7 +255,7 @@ def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path
         OnRay(None, tmp_path / "logs").run(made.lineages, store, made.data_path, observer)
     bad, good = stopped.value.executed.endings.values()
     assert good.status == "stopped"
-    assert good.stage == "gen 0 member 0"
+    assert "gen 0 member 0" in good.stage.split(", "), "and the generator beside it, if it was still running"
     assert bad.status == "failed"
     assert "multi-target not supported" in bad.message
     how = {ended.how for ended in last[-1]().ended}

@@ -179,7 +179,7 @@ def test_a_study_that_was_run_is_read_as_it_was_written(study, tmp_path):
     claim_folder(made, planned, folder)
     endings = Inline().run(made.lineages, store, made.data_path, Nobody()).endings
     ranking = write_results(made, store, endings, folder)
-    assert folder.read_description() == describe(made)
+    assert folder.read_description().content == describe(made)
     assert folder.read_plan() == planned
     assert folder.read_ranking() == ranking
     assert [trial.status for trial in ranking.trials] == ["completed"] * 4

@@ -13,13 +13,13 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES, PU_SCORE
 from cellab.plain import Plain
 from cellab.training.names import GENERATED, PSEUDO
 from cellab_dashboards.colours import arm_colours, arm_dashes
 from cellab_dashboards.study_files import StudyFiles
 
-METRICS = (*METRIC_NAMES, HIDDEN_RECALL)
+METRICS = (*METRIC_NAMES, HIDDEN_RECALL, PU_SCORE)
 SPLITS = ("test", "validation", "train")  # in the order of the menu
 REFERENCES = {"truth": "the truth", "given": "the given masks"}
 SOURCES = (PSEUDO, GENERATED)
@@ -104,12 +104,12 @@ def curves(study: StudyFiles) -> SwitchedFigure | None:
     colours, dashes = arm_colours(study), arm_dashes(study)
     lines = [_seed_line(arm, seed, colours[arm]) for arm, seed in seeds]
     lines += [_mean_line(arm, colours[arm], dashes[arm]) for arm in _arms(study)]
-    figure = go.Figure(_filled(lines, first))
+    figure = go.Figure(filled(lines, first))
     last = study.ranking.generation
     figure.update_layout(
-        **_layout(height=455 + 22 * math.ceil(len(study.arms) / 4)),
-        xaxis={**_axis("generation"), "dtick": max(1, math.ceil(last / 12)), "range": [-0.15, last + 0.15]},
-        yaxis={**_axis(first["title"]), "range": first["range"]},
+        **layout(height=455 + 22 * math.ceil(len(study.arms) / 4)),
+        xaxis={**axis("generation"), "dtick": max(1, math.ceil(last / 12)), "range": [-0.15, last + 0.15]},
+        yaxis={**axis(first["title"]), "range": first["range"]},
     )
     return SwitchedFigure(figure, sorted(views, key=lambda view: view is not first))
 
@@ -127,10 +127,11 @@ def _curve_view(study: StudyFiles, key: Key, seeds: list[tuple[str, int]]) -> Vi
     each = [_points(scores.get(arm, {}).get(seed, {})) for arm, seed in seeds]
     means = [_means(scores.get(arm, {}).values()) for arm in _arms(study)]
     title = f"{key['metric'].replace('_', ' ')}, {key['split']}, against {REFERENCES[key['reference']]}"
-    return _view(key, title, each + means)
+    return view(key, title, each + means)
 
 
-def _view(keys: Key, title: str, lines: list[Line], floor: float | None = None) -> View:
+def view(keys: Key, title: str, lines: list[Line], floor: float | None = None) -> View:
+    """What a figure shows of some lines; its vertical axis begins at the floor, where there is one."""
     xs, ys = [line.x for line in lines], [line.y for line in lines]
     told = [line.customdata for line in lines]
     return {"keys": keys, "title": title, "range": _range(ys, floor), "x": xs, "y": ys, "customdata": told}
@@ -202,11 +203,11 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
         1, len(sources), shared_yaxes=True, horizontal_spacing=0.07, subplot_titles=[f"{s} crops" for s in sources]
     )
     lines = [_threshold_line(arm, seed, source, colours[arm], dashes[arm]) for arm, seed, source in places]
-    for line, (_, _, source) in zip(_filled(lines, views[0]), places, strict=True):
+    for line, (_, _, source) in zip(filled(lines, views[0]), places, strict=True):
         figure.add_trace(line, row=1, col=1 + sources.index(source))
-    figure.update_layout(**{**_layout(height=350), "margin": {"l": 64, "r": 24, "t": 60, "b": 52}}, showlegend=False)
-    figure.update_xaxes(**_axis("labelled so far"), tickformat=".0%", range=[-0.01, 1.01])
-    figure.update_yaxes(**_axis(""), range=views[0]["range"])
+    figure.update_layout(**{**layout(height=350), "margin": {"l": 64, "r": 24, "t": 60, "b": 52}}, showlegend=False)
+    figure.update_xaxes(**axis("labelled so far"), tickformat=".0%", range=[-0.01, 1.01])
+    figure.update_yaxes(**axis(""), range=views[0]["range"])
     figure.update_layout(yaxis_title=views[0]["title"])
     return SwitchedFigure(figure, views)
 
@@ -214,7 +215,7 @@ def thresholds(study: StudyFiles) -> SwitchedFigure | None:
 def _threshold_view(rows: pl.DataFrame, generation: int, places: list[tuple[str, int, str]]) -> View:
     found = {(row["arm"], row["seed"], row["source"]): row["threshold"] for row in rows.rows(named=True)}
     lines = [_course(found.get(place, [])) for place in places]
-    return _view({"generation": str(generation)}, "entropy threshold", lines, floor=0)
+    return view({"generation": str(generation)}, "entropy threshold", lines, floor=0)
 
 
 def _course(values: list[float]) -> Line:
@@ -234,14 +235,16 @@ def _threshold_line(arm: str, seed: int, source: str, colour: str, dash: str) ->
     }
 
 
-def _filled(lines: list[Properties], view: View) -> list[go.Scatter]:
+def filled(lines: list[Properties], shown: View) -> list[go.Scatter]:
+    """Lines with the points of a view."""
     return [
         go.Scatter(x=x, y=y, customdata=custom, **line)
-        for line, x, y, custom in zip(lines, view["x"], view["y"], view["customdata"], strict=True)
+        for line, x, y, custom in zip(lines, shown["x"], shown["y"], shown["customdata"], strict=True)
     ]
 
 
-def _layout(height: int) -> Properties:
+def layout(height: int) -> Properties:
+    """What all figures have in common."""
     return {
         "template": "none",
         "font": {"family": FONT, "size": 13, "color": INK},
@@ -255,7 +258,8 @@ def _layout(height: int) -> Properties:
     }
 
 
-def _axis(title: str) -> Properties:
+def axis(title: str) -> Properties:
+    """What all axes have in common."""
     return {
         "title": {"text": title, "standoff": 10},
         "automargin": True,

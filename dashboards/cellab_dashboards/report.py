@@ -12,6 +12,7 @@ from cellab.errors import CellabError, reason
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
 from cellab.study_files.folder import replace
 from cellab_dashboards import colours, figures, tables
+from cellab_dashboards.calibration import calibrations, other_order, score_curves
 from cellab_dashboards.generated import generated
 from cellab_dashboards.overlays import AGREES, EXCEEDS, MISSES, TINTS, UNCOVERS, overlays
 from cellab_dashboards.study_files import StudyFiles, read_study
@@ -70,6 +71,9 @@ def _content(study: StudyFiles) -> dict[str, object]:
         "by_seed": tables.by_seed(study),
         "pseudo_labels": tables.pseudo_labels(study),
         "thresholds": figures.thresholds(study),
+        "calibrations": calibrations(study),
+        "score_curves": score_curves(study),
+        "other_order": other_order(study),
         "generated": generated(study),
         "overlays": overlays(study),
         "tints": {number: colours.css(tint) for number, tint in enumerate(TINTS, start=1)},

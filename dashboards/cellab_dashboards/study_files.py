@@ -48,6 +48,7 @@ class StudyFiles:
         provenance: `provenance.json`.
         results: `results.parquet`, a row for each trial, generation, split, reference, average and metric.
         counters: `pseudo_labels.parquet`, a row for each member and source of pseudo-labels.
+        calibrations: `calibrations.parquet`, a row for each calibrated vote, and for each of its members.
     """
 
     folder: StudyFolder
@@ -57,6 +58,7 @@ class StudyFiles:
     provenance: PlainMapping
     results: pl.DataFrame
     counters: pl.DataFrame
+    calibrations: pl.DataFrame
 
     @property
     def arms(self) -> list[ArmSummary]:
@@ -119,4 +121,5 @@ def read_study(path: Path) -> StudyFiles:
         provenance=folder.read_provenance(),
         results=folder.read_results(),
         counters=folder.read_pseudo_labels(),
+        calibrations=folder.read_calibrations(),
     )

@@ -53,6 +53,7 @@ def ranking(study: StudyFiles) -> list[Row]:
             "arm": arm.arm,
             "baseline": arm.baseline and len(study.arms) > 1,
             "generation": arm.generation,
+            "best": arm.best,
             "completed": f"{arm.completed} of {arm.planned}",
             "troubles": _troubles_of([trial for trial in _unfinished(study) if trial.arm == arm.arm]),
             "validation": _summary(arm.validation, study.ranking.rank_by),

@@ -9,7 +9,7 @@ from cellab.ablation_files import find, question, read
 from cellab.compose import defaults, groups
 from cellab.designs import DESIGNS, Arm, Content
 from cellab.errors import ConfigError
-from cellab.evaluation.names import METRIC_NAMES
+from cellab.evaluation.names import RANKING_NAMES
 from cellab.keys import as_wanted
 from cellab.names import did_you_mean
 from cellab.overrides import Override, parse
@@ -122,8 +122,9 @@ def _mistakes(content: dict[str, Any]) -> Iterator[str]:
         yield f"design: there is no design {content['design']!r}{did_you_mean(str(content['design']), DESIGNS)}"
     else:
         yield from design.mistakes(content)
-    if content["rank_by"] not in METRIC_NAMES:
-        yield f"rank_by: there is no metric {content['rank_by']!r}{did_you_mean(str(content['rank_by']), METRIC_NAMES)}"
+    if content["rank_by"] not in RANKING_NAMES:
+        named = str(content["rank_by"])
+        yield f"rank_by: there is no metric {content['rank_by']!r}{did_you_mean(named, RANKING_NAMES)}"
     try:
         read_seeds(content["seeds"])
     except ValueError as error:

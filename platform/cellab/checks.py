@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from cellab.contracts import Generator
+from cellab.components import instantiate
+from cellab.contracts import Calibration, Generator, SegmentationLoss
 from cellab.crop_checks import CropChecks, does_not_fit
 from cellab.data.dataset import Dataset
 from cellab.rehearsal import build_all, gan_mistakes, member_mistakes
-from cellab.settings import TrialConfig
+from cellab.settings import TrialConfig, target_of
 
 
 def check_trial(config: TrialConfig, data: Dataset, crops: CropChecks) -> list[str]:
@@ -30,9 +31,53 @@ def check_trial(config: TrialConfig, data: Dataset, crops: CropChecks) -> list[s
         mistakes += gan_mistakes(config.components["gan_loss"], built["gan_loss"])
     mistakes += _scale_mistakes(config, data) or [
         *_size_mistakes(config, data, built),
+        *_label_mistakes(config, data, built),
         *(crops.mistakes(config) if {"prominence_schedule", "data_mix"} <= set(built) else ()),
     ]
     return mistakes
+
+
+def notices(config: TrialConfig) -> Iterator[str]:
+    """What can be run, but should be known: one sentence each.
+
+    Args:
+        config: of a trial without mistakes.
+    """
+    calibration = instantiate(config.components["calibration"], "calibration", Calibration)
+    loss = instantiate(config.components["segmentation_loss"], "segmentation_loss", SegmentationLoss)
+    if calibration.split is not None and not getattr(loss, "is_proper", True):
+        yield (
+            f"calibration: {target_of(config.components['calibration'])} takes a member's outputs for probabilities, "
+            f"and {target_of(config.components['segmentation_loss'])} does not make them any: bce does."
+        )
+
+
+def _label_mistakes(config: TrialConfig, data: Dataset, built: Mapping[str, object]) -> Iterator[str]:
+    """What calibration and shared labels need, and do not have."""
+    split = getattr(built.get("calibration"), "split", None)
+    if split is not None and not data.annotated[data.indices(split)].any():
+        other = "train" if split == "validation" else "validation"
+        yield (
+            f"calibration.split: no {split} frame of {data.path} has a mask to go by: use calibration.split={other}, "
+            f"or calibration=none."
+        )
+    if not getattr(built.get("labelling"), "parts", 0):
+        return
+    if getattr(built.get("teacher"), "pairs_age", False):
+        yield (
+            f"labelling: {target_of(config.components['teacher'])} labels otherwise as each member learns, so that "
+            f"nothing can be labelled once for all: use labelling=crops."
+        )
+    if getattr(built.get("acceptance"), "needs_votes", False):
+        yield (
+            f"labelling: {target_of(config.components['acceptance'])} looks at the vote of each parent, and of frames "
+            f"their mean is kept: use labelling=crops, or another acceptance."
+        )
+    if "entropy" in built and not hasattr(built["entropy"], "pixels"):
+        yield (
+            f"labelling: {target_of(config.components['entropy'])} has no `pixels` and `of_total`, by which crops of "
+            f"labelled frames are measured: use labelling=crops."
+        )
 
 
 def _scale_mistakes(config: TrialConfig, data: Dataset) -> list[str]:

@@ -28,12 +28,12 @@ from cellab.values import Mistake, is_text, shown
 CONFIG = Path(__file__).parent / "config"
 OPTIONAL = ("gan_regulariser",)  # kinds that a trial may do without
 OPTIONAL_PARTS = ("training.learning_rate_schedule",)  # keys with several settings that may be null
-SCALES = sorted(path.stem for path in (CONFIG / "scale").glob("*.yaml"))
+SCALES, METHODS = (sorted(path.stem for path in (CONFIG / preset).glob("*.yaml")) for preset in ("scale", "method"))
 
 
 def groups() -> dict[str, list[str]]:
-    """What can be chosen by name: every kind of component, and the scales."""
-    return {kind: components.names(kind) for kind in components.kinds()} | {"scale": SCALES}
+    """What can be chosen by name: every kind of component, and presets of several settings."""
+    return {kind: components.names(kind) for kind in components.kinds()} | {"scale": SCALES, "method": METHODS}
 
 
 @contextmanager

@@ -62,8 +62,21 @@ class Unet(Network, Protocol):
 class SegmentationLoss(Protocol):
     """How far a member's logits are from the target."""
 
+    @property
+    @may_lack
+    def is_proper(self) -> bool:
+        """Whether it is a proper score, least where outputs are probabilities; it is where nothing is told."""
+
     def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """A finite scalar, of logits, targets in [0, 1] and weights of at least 0, all (B, 1, H, W) float32."""
+
+    @may_lack
+    def state_dict(self) -> Mapping[str, object]:
+        """What it remembers of batches: tensors, numbers, texts, and lists and dicts of them."""
+
+    @may_lack
+    def load_state_dict(self, state: Any) -> None:
+        """Goes on from what was remembered."""
 
 
 class Augmentation(Protocol):
@@ -81,6 +94,10 @@ class Augmentation(Protocol):
 
 class ProminenceSchedule(Protocol):
     """How prominent, by the mean of its mask, a crop must be."""
+
+    @property
+    def share(self) -> float:
+        """The share of crops that must be so prominent, in [0, 1]; the others are taken as they come."""
 
     def labelled(self, generation: int) -> float:
         """The least prominence, in [0, 1], of labelled crops in a generation (from 0)."""
@@ -119,8 +136,11 @@ class Teacher(Protocol):
     def shares(self, shares: Mapping[str, float], progress: float) -> Mapping[str, float]:
         """The data mix's shares as they are after a share `progress` of the training, in [0, 1]; they add up to 1."""
 
-    def update(self, step: int) -> None:
-        """Learns from the member, after its step (from 1)."""
+    def update(self, step: int, logits: Tensor, targets: Tensor) -> None:
+        """Learns from the member, after its step (from 1) on a batch with these targets, all (B, 1, H, W).
+
+        The logits are those that the step was taken by, detached; the mean of them where there are several.
+        """
 
     def kept(self) -> nn.Module:
         """The network that is kept of the member."""
@@ -130,6 +150,26 @@ class Teacher(Protocol):
 
     def load_state_dict(self, state: Any) -> None:
         """Goes on from there."""
+
+
+class Labelling(Protocol):
+    """Whether members label crops, each for itself, or learn what was labelled once for all of them."""
+
+    @property
+    def parts(self) -> int:
+        """The stages among which the labelling of the training frames is divided; 0: members label crops."""
+
+    @property
+    def generated(self) -> int:
+        """How many accepted generated images are labelled, once, where frames are."""
+
+    @property
+    def tries(self) -> int:
+        """Of how many at most."""
+
+    @property
+    def least_yield(self) -> float:
+        """Of which share at least, in [0, 1], once as many have been tried as are wanted; else the rest is given up."""
 
 
 class Voting(Protocol):
@@ -142,11 +182,37 @@ class Voting(Protocol):
         """The pseudo-label (B, 1, H, W) in [0, 1] that votes (K, B, 1, H, W) stand for."""
 
 
+class Calibration(Protocol):
+    """From which probability on a pixel is a cell, told by given masks alone."""
+
+    @property
+    def split(self) -> str | None:
+        """Frames whose given masks tell it: ``"validation"`` or ``"train"``; None: nothing need be looked at."""
+
+    @property
+    def frames(self) -> int | None:
+        """At most so many of them, evenly spaced; None: all."""
+
+    def cut(self, positives: Tensor, pixels: Tensor) -> float:
+        """The probability, of how many pixels (L,) int64 have each of L evenly spaced probabilities from 0 to 1.
+
+        `positives` are those that given masks mark, at least one; `pixels` are all.
+        """
+
+
 class Entropy(Protocol):
     """How unsure a pseudo-label is."""
 
     def __call__(self, probability: Tensor) -> Tensor:
         """One number for each mask, (B,), of at least 0, of probabilities (B, 1, H, W) in [0, 1]."""
+
+    @may_lack
+    def pixels(self, probability: Tensor) -> Tensor:
+        """Each pixel's part in it (H, W), of probabilities (H, W): so that masks are measured by summed areas."""
+
+    @may_lack
+    def of_total(self, total: Tensor, count: int) -> Tensor:
+        """It, (B,), of the sums (B,) of the parts of `count` pixels each."""
 
 
 class Acceptance(Protocol):
@@ -157,7 +223,15 @@ class Acceptance(Protocol):
         """The entropy that the next mask is held against, for reports; infinite where there is none."""
 
     def __call__(self, entropies: Sequence[float], votes: Tensor) -> list[bool]:
-        """Whether each of the next B masks passes, by its entropy or by its votes (K, B, 1, H, W)."""
+        """Whether each of the next B masks passes, by its entropy or by its votes (K, B, 1, H, W).
+
+        K may be 0, of crops of frames that were labelled before, unless it `needs_votes`.
+        """
+
+    @property
+    @may_lack
+    def needs_votes(self) -> bool:
+        """Whether it looks at the votes; not where it is not told."""
 
     def state_dict(self) -> Mapping[str, object]:
         """What it remembers: tensors, numbers, texts, and lists and dicts of them."""
@@ -270,6 +344,7 @@ class GanAugmentation(Protocol):
 CONTRACTS: dict[str, type] = {
     "acceptance": Acceptance,
     "augmentation": Augmentation,
+    "calibration": Calibration,
     "data_mix": DataMix,
     "discriminator": Discriminator,
     "discriminator_ensemble": DiscriminatorEnsemble,
@@ -278,6 +353,7 @@ CONTRACTS: dict[str, type] = {
     "gan_loss": GanLoss,
     "gan_regulariser": GanRegulariser,
     "generator": Generator,
+    "labelling": Labelling,
     "prominence_schedule": ProminenceSchedule,
     "recombination": Recombination,
     "segmentation_loss": SegmentationLoss,

@@ -154,7 +154,7 @@ def _wanted(config: TrialConfig) -> list[Wanted]:
         if shares["pseudo"] > 0:
             asked.append(("pseudo", schedule.pseudo(generation), config.pseudo_labels.batch_size))
         for source, threshold, count in asked:
-            if threshold > 0:
+            if threshold > 0 and schedule.share > 0:
                 found.setdefault((source, threshold, count), Wanted(source, threshold, generation, count))
     return list(found.values())
 

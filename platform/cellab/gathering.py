@@ -10,7 +10,7 @@ from cellab import hdf5
 from cellab.executors.driver import Ending
 from cellab.executors.protocol import Endings
 from cellab.outcomes import Outcome
-from cellab.requests import Evaluated, MemberTrained
+from cellab.requests import Calibrated, Evaluated, MemberTrained
 from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
@@ -55,6 +55,16 @@ class Gathered:
                         told = asdict(report)
                         yield {**where, "source": source, **told.pop("counters"), **told}
 
+    def calibration_rows(self) -> Iterator[dict[str, object]]:
+        """What was found of the vote and of the members of every generation that was calibrated."""
+        for (arm, seed), trial in self.trials.items():
+            for number, generation in enumerate(trial.lineage.generations):
+                if generation.calibration in self.outcomes:
+                    found = self.outcomes[generation.calibration].of(Calibrated)
+                    for member, estimate in [(None, found.vote), *enumerate(found.members)]:
+                        where = {"arm": arm, "seed": seed, "generation": number, "member": member}
+                        yield {**where, **asdict(estimate)}
+
     def summaries(self, endings: Endings) -> dict[tuple[str, int], TrialSummary]:
         """What became of each trial, by (arm, seed).
 
@@ -70,10 +80,9 @@ class Gathered:
             outcome = self.outcomes.get(stage.key)
             if outcome and outcome.diverged:
                 return TrialSummary(seed, "diverged", stage.part, outcome.diverged.step, str(outcome.diverged))
-        last = self.trials[key].lineage.generations[-1].evaluation
-        if last in self.outcomes:
-            return TrialSummary(seed, "completed")
         ending = endings.get(key, Ending("stopped", "it was stopped before its end"))
+        if ending.status != "failed" and self.trials[key].lineage.generations[-1].evaluation in self.outcomes:
+            return TrialSummary(seed, "completed")
         return TrialSummary(seed, ending.status, ending.stage, message=ending.message)
 
     def write_images(self, path: Path) -> None:

@@ -12,15 +12,22 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cellab.components import instantiate
-from cellab.contracts import DataMix, ProminenceSchedule, Teacher
+from cellab.contracts import Calibration, DataMix, ProminenceSchedule, Teacher
+from cellab.contracts import Labelling as LabellingKind
 from cellab.fingerprint import stage_fingerprint
 from cellab.requests import (
+    Calibrate,
     Compute,
     Evaluate,
     Generated,
+    LabelFrames,
+    LabelGenerated,
+    Labels,
+    Prominence,
     PseudoLabelling,
     Request,
     StoredFrames,
+    Tiles,
     TrainGan,
     TrainMember,
     as_json,
@@ -33,9 +40,10 @@ from cellab.stage_kinds import kind_of
 
 @dataclass(frozen=True)
 class Generation:
-    """One generation: the keys of its members' stages and of its evaluation."""
+    """One generation: the keys of its members' stages, of its calibration, if it has one, and of its evaluation."""
 
     members: tuple[str, ...]
+    calibration: str | None
     evaluation: str
 
 
@@ -70,16 +78,24 @@ def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, de
     gan = builder.gan() if any(share["generated"] > 0 for share in shares) else None
     generations: list[Generation] = []
     parents: list[Stage] = []
+    calibration: Stage | None = None
     for generation, share in enumerate(shares):
         labelling = None
-        if share["pseudo"] > 0 or share["generated"] > 0:
-            labelling = builder.labelling(schedule.pseudo(generation), parents, gan if share["generated"] > 0 else None)
-        if gan and share["generated"] > 0 and gan not in stages:
-            stages.append(gan)
-        members = list(builder.members(generation, share, schedule.labelled(generation), labelling))
-        evaluation = builder.evaluation(generation, members)
-        stages += [*members, evaluation]
-        generations.append(Generation(tuple(member.key for member in members), evaluation.key))
+        generator = gan if share["generated"] > 0 else None
+        if generator and generator not in stages:
+            stages.append(generator)
+        if share["pseudo"] > 0 or generator:
+            prominence = Prominence(schedule.pseudo(generation), schedule.share)
+            labels = builder.labels(generation, share, prominence, parents, calibration, generator)
+            stages += labels
+            labelling = builder.labelling(prominence, parents, calibration, generator, labels)
+        prominence = Prominence(schedule.labelled(generation), schedule.share)
+        members = list(builder.members(generation, share, prominence, labelling))
+        calibration = builder.calibration(generation, members)
+        evaluation = builder.evaluation(generation, members, calibration)
+        stages += [*members, *([calibration] if calibration else []), evaluation]
+        keys = tuple(member.key for member in members)
+        generations.append(Generation(keys, calibration.key if calibration else None, evaluation.key))
         parents = members
     return Lineage(arm, seed, tuple(stages), tuple(generations), gan.key if gan else None)
 
@@ -106,6 +122,11 @@ class _Builder:
     def _frames(self) -> StoredFrames:
         return StoredFrames(self.data_digest, self.config.data.scale)
 
+    @property
+    def _tiles(self) -> Tiles:
+        settings = self.config.evaluation
+        return Tiles(settings.tile, settings.overlap, settings.batch_size)
+
     def gan(self) -> Stage:
         request = TrainGan(
             data=StoredFrames(self.data_digest, self.config.data.gan_scale),
@@ -116,22 +137,83 @@ class _Builder:
         )
         return self._stage("generator", request)
 
-    def labelling(self, prominence: float, parents: list[Stage], gan: Stage | None) -> PseudoLabelling:
+    def labels(
+        self,
+        generation: int,
+        share: dict[str, float],
+        prominence: Prominence,
+        parents: list[Stage],
+        calibration: Stage | None,
+        gan: Stage | None,
+    ) -> list[Stage]:
+        """The stages in which the parents label for all members of a generation; none where members label crops."""
+        labelling = instantiate(self.config.components["labelling"], "labelling", LabellingKind)
+        keys = self._needed(parents)
+        if not labelling.parts or not keys:
+            return []
+        shared: dict[str, Any] = {"data": self._frames, "compute": self._compute, "members": keys}
+        stages = []
+        for part in range(labelling.parts if share["pseudo"] > 0 else 0):
+            of_part = LabelFrames(
+                **shared, tiles=self._tiles, part=part, parts=labelling.parts, **self._components(LabelFrames)
+            )
+            stages.append(self._stage(f"gen {generation} labels {part + 1} of {labelling.parts}", of_part, list(keys)))
+        if gan:
+            of_generated = LabelGenerated(
+                **shared,
+                seed=derive_seed(self.seed, "label_generated", generation),
+                calibrated=calibration.key if calibration else None,
+                generated=self._generated(gan),
+                prominence=self._least_of_generated(prominence),
+                size=self.config.training.crop_size,
+                batch_size=self.config.pseudo_labels.batch_size,
+                **self._components(LabelGenerated),
+            )
+            needs = [*keys, gan.key, *([calibration.key] if calibration else [])]
+            stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs))
+        return stages
+
+    def _least_of_generated(self, prominence: Prominence) -> Prominence:
+        least = self.config.pseudo_labels.minimum_prominence
+        return prominence if least is None else Prominence(least, 1.0)
+
+    def _generated(self, gan: Stage) -> Generated:
+        return Generated(gan.key, **self._components(Generated))
+
+    def _needed(self, parents: list[Stage]) -> tuple[str, ...]:
+        """Keys of those of the parents that the teacher needs."""
+        return tuple(self.teacher.parents([parent.key for parent in parents]))
+
+    def labelling(
+        self,
+        prominence: Prominence,
+        parents: list[Stage],
+        calibration: Stage | None,
+        gan: Stage | None,
+        labels: list[Stage],
+    ) -> PseudoLabelling:
         """How the members of a generation get pseudo-labels."""
+        needed = self._needed(parents)
+        frames = tuple(stage.key for stage in labels if isinstance(stage.request, LabelFrames))
+        generated = [stage.key for stage in labels if isinstance(stage.request, LabelGenerated)]
         return PseudoLabelling(
-            parents=tuple(self.teacher.parents([parent.key for parent in parents])),
+            parents=() if labels else needed,
+            labels=Labels(frames, generated[0] if generated else None) if labels else None,
+            calibrated=calibration.key if calibration and needed else None,
             prominence=prominence,
-            generated=Generated(gan.key, **self._components(Generated)) if gan else None,
+            generated=self._generated(gan) if gan and not labels else None,
             settings=self.config.pseudo_labels,
             **self._components(PseudoLabelling),
         )
 
     def members(
-        self, generation: int, shares: dict[str, float], prominence: float, labelling: PseudoLabelling | None
+        self, generation: int, shares: dict[str, float], prominence: Prominence, labelling: PseudoLabelling | None
     ) -> Iterator[Stage]:
         needs: list[str] = []
         if labelling:
             needs += [*labelling.parents, *([labelling.generated.key] if labelling.generated else [])]
+            needs += [labelling.calibrated] if labelling.calibrated else []
+            needs += labelling.labels.keys if labelling.labels else []
         for member in range(self.config.lineage.members):
             request = TrainMember(
                 data=self._frames,
@@ -146,12 +228,32 @@ class _Builder:
             )
             yield self._stage(f"gen {generation} member {member}", request, needs)
 
-    def evaluation(self, generation: int, members: list[Stage]) -> Stage:
+    def calibration(self, generation: int, members: list[Stage]) -> Stage | None:
+        """None where no frame need be looked at."""
+        if instantiate(self.config.components["calibration"], "calibration", Calibration).split is None:
+            return None
         keys = tuple(member.key for member in members)
-        request = Evaluate(
-            self._frames, self._compute, members=keys, settings=self.config.evaluation, **self._components(Evaluate)
+        request = Calibrate(
+            data=self._frames,
+            compute=self._compute,
+            members=keys,
+            tiles=self._tiles,
+            **self._components(Calibrate) | {"voting": self.config.evaluation.voting},
         )
-        return self._stage(f"gen {generation} evaluation", request, list(keys))
+        return self._stage(f"gen {generation} calibration", request, list(keys))
+
+    def evaluation(self, generation: int, members: list[Stage], calibration: Stage | None) -> Stage:
+        keys = tuple(member.key for member in members)
+        needs = [*keys, *([calibration.key] if calibration else [])]
+        request = Evaluate(
+            data=self._frames,
+            compute=self._compute,
+            members=keys,
+            calibrated=calibration.key if calibration else None,
+            settings=self.config.evaluation,
+            **self._components(Evaluate),
+        )
+        return self._stage(f"gen {generation} evaluation", request, needs)
 
     def _stage(self, part: str, request: Request, needs: list[str] | None = None) -> Stage:
         code = stage_fingerprint(kind_of(request).module, as_json(request))

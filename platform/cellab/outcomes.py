@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from cellab.requests import Result
 
+METRICS = "metrics.json"  # in the entry of a stage
 _Result = TypeVar("_Result", bound=Result)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from cellab.designs import Arm
-from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
+from cellab.evaluation.names import HIDDEN_RECALL, PU_SCORE, RANKING_NAMES
 from cellab.study import Study
 from cellab.study_files.records import ArmSummary, Ranking, Score, TrialSummary
 
@@ -27,7 +27,8 @@ def rank(study: Study, results: pl.DataFrame, trials: Mapping[tuple[str, int], T
     """
     ablation = study.ablation
     reference = "truth" if study.data_has_truth else "given"
-    scored = results.filter(pl.col("average") == RANK_AVERAGE, pl.col("reference") == reference)
+    of_reference = pl.col("reference") == reference
+    scored = results.filter(pl.col("average") == RANK_AVERAGE, of_reference | (pl.col("metric") == PU_SCORE))
     unranked = [_summary(arm, study, scored, [trials[arm.name, seed] for seed in ablation.seeds]) for arm in study.arms]
     return Ranking(
         study=study.name,
@@ -43,7 +44,7 @@ def rank(study: Study, results: pl.DataFrame, trials: Mapping[tuple[str, int], T
 
 def _ranked(arms: Sequence[ArmSummary], rank_by: str) -> tuple[ArmSummary, ...]:
     """The arms, the best first; those that tie in everything share a rank."""
-    order = [rank_by, *(name for name in METRIC_NAMES if name != rank_by)]
+    order = [rank_by, *(name for name in RANKING_NAMES if name != rank_by)]
     nothing = Score(-1, None, 0)
     scores = {arm.arm: [arm.validation.get(name, nothing).mean for name in order] for arm in arms}
     ordered = sorted(arms, key=lambda arm: scores[arm.arm], reverse=True)
@@ -55,7 +56,8 @@ def _summary(arm: Arm, study: Study, scored: pl.DataFrame, trials: list[TrialSum
     """An arm over its seeds, without its rank."""
     completed = [trial.seed for trial in trials if trial.status == "completed"]
     generation = study.configs[arm.name].lineage.generations - 1
-    last = scored.filter(pl.col("arm") == arm.name, pl.col("seed").is_in(completed), pl.col("generation") == generation)
+    ended = scored.filter(pl.col("arm") == arm.name, pl.col("seed").is_in(completed))
+    last = ended.filter(pl.col("generation") == generation)
     is_hidden = pl.col("metric") == HIDDEN_RECALL
     statuses = [trial.status for trial in trials]
     return ArmSummary(
@@ -64,6 +66,7 @@ def _summary(arm: Arm, study: Study, scored: pl.DataFrame, trials: list[TrialSum
         baseline=arm.is_baseline,
         overrides=arm.overrides,
         generation=generation,
+        best=_best(ended, generation),
         planned=len(trials),
         completed=len(completed),
         diverged=statuses.count("diverged"),
@@ -74,6 +77,15 @@ def _summary(arm: Arm, study: Study, scored: pl.DataFrame, trials: list[TrialSum
         | _scores(last.filter(pl.col("split") == "train", is_hidden)),
         trials=tuple(trials),
     )
+
+
+def _best(scored: pl.DataFrame, last: int) -> int:
+    """The generation of the highest score of given masks alone on validation, over seeds; of several the earliest."""
+    chosen = scored.filter(pl.col("split") == RANK_SPLIT, pl.col("metric") == PU_SCORE)
+    means = (
+        chosen.group_by("generation").agg(pl.col("value").mean()).sort("value", "generation", descending=[True, False])
+    )
+    return int(means["generation"][0]) if len(means) else last
 
 
 def _scores(rows: pl.DataFrame) -> dict[str, Score]:

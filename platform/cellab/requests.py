@@ -77,6 +77,19 @@ class GanTrained:
 
 
 @dataclass(frozen=True)
+class Prominence:
+    """How much of a mask crops must show.
+
+    Args:
+        least: mean of the mask, in [0, 1].
+        share: of the crops that must, in [0, 1]; the others are taken as they come.
+    """
+
+    least: float
+    share: float
+
+
+@dataclass(frozen=True)
 class Generated:
     """Images of a lineage's generator.
 
@@ -90,61 +103,70 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class PseudoLabelling:
-    """How crops get labels that no mask gives (paper 4.2).
+class Tiles:
+    """How full frames are predicted.
 
     Args:
-        teacher: who labels.
-        parents: keys of the stages that trained the previous generation; none where the teacher needs none.
-        voting: of the parents, or the teacher.
-        entropy: what the gate looks at.
-        acceptance: the gate.
-        recombination: of pseudo-labels with given masks.
-        prominence: least of the given masks of real crops, and of the pseudo-labels of generated ones by default.
-        generated: where generated crops come from, if any are wanted.
-        settings: sizes, tries and probabilities.
+        tile: side, in pixels.
+        overlap: share of a tile that it has in common with its neighbour.
+        batch_size: tiles at once.
     """
 
-    teacher: Component
-    parents: tuple[str, ...]
-    voting: Component
-    entropy: Component
-    acceptance: Component
-    recombination: Component
-    prominence: float
-    generated: Generated | None
-    settings: PseudoLabels
+    tile: int
+    overlap: float
+    batch_size: int
 
 
 @dataclass(frozen=True)
-class TrainMember:
-    """Trains one member of a generation from scratch (paper 3, 4).
+class Calibrate:
+    """Finds from which probability on the members of a generation see a cell.
 
     Args:
-        data: its training frames.
+        data: the frames.
         compute: what it computes with.
-        seed: of initialisation, crops, dropout and draws.
-        unet: what is trained; the parents are of the same.
-        segmentation_loss: by which loss.
-        augmentation: of crops.
-        labels: ``"given"`` masks, or the ``"truth"``.
-        shares: of a batch's sources; they add up to 1.
-        prominence: least of labelled crops.
-        pseudo_labelling: how the sources but the labelled one are labelled; None where there is none.
-        settings: steps, sizes and optimiser.
+        unet: what the members are.
+        members: keys of the stages that trained them.
+        voting: of the members.
+        calibration: how the cut is found, and on which frames.
+        tiles: how these are predicted.
     """
 
     data: StoredFrames
     compute: Compute
-    seed: int
     unet: Component
-    segmentation_loss: Component
-    augmentation: Component
-    labels: str
-    shares: dict[str, float]
-    prominence: float
-    pseudo_labelling: PseudoLabelling | None
-    settings: Training
+    members: tuple[str, ...]
+    voting: Component
+    calibration: Component
+    tiles: Tiles
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What given masks tell of one network, or of several that vote.
+
+    Args:
+        label_frequency: mean probability on given positives.
+        cut: the probability from which on a pixel is a cell.
+        scores: recall on given positives squared over the share of pixels called positive, for each of the
+            probabilities at which 0 to 1 is cut into as many parts.
+    """
+
+    label_frequency: float
+    cut: float
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The members of a generation were calibrated.
+
+    Args:
+        vote: of all of them.
+        members: of each by itself.
+    """
+
+    vote: Estimate
+    members: tuple[Estimate, ...]
 
 
 @dataclass(frozen=True)
@@ -162,6 +184,171 @@ class SourceReport:
     dice_accepted: float | None
     dice_rejected: float | None
     threshold: list[float]
+
+
+@dataclass(frozen=True)
+class LabelFrames:
+    """Has the members of a generation label some of the training frames, for those of the next.
+
+    Args:
+        data: the frames.
+        compute: what it computes with.
+        unet: what the members are.
+        members: keys of the stages that trained them.
+        voting: of theirs.
+        tiles: how frames are predicted.
+        part: which frames: of every `parts` consecutive ones this one, counted from 0.
+        parts: among how many stages they are divided.
+    """
+
+    data: StoredFrames
+    compute: Compute
+    unet: Component
+    members: tuple[str, ...]
+    voting: Component
+    tiles: Tiles
+    part: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class FramesLabelled:
+    """Frames were labelled; the probabilities are a file.
+
+    Args:
+        frames: how many.
+    """
+
+    frames: int
+
+
+@dataclass(frozen=True)
+class LabelGenerated:
+    """Has the members of a generation label images of a generator, for those of the next.
+
+    Args:
+        data: of the lineage.
+        compute: what it computes with.
+        seed: of the noise.
+        unet: what the members are.
+        members: keys of the stages that trained them.
+        calibrated: key of the stage that calibrated them, or None.
+        voting: of theirs.
+        entropy: what the gate looks at.
+        acceptance: the gate.
+        generated: the generator.
+        prominence: of pseudo-labels.
+        size: side of the images, in pixels: that of members' crops.
+        batch_size: images at once.
+        labelling: how many, of how many.
+    """
+
+    data: StoredFrames
+    compute: Compute
+    seed: int
+    unet: Component
+    members: tuple[str, ...]
+    calibrated: str | None
+    voting: Component
+    entropy: Component
+    acceptance: Component
+    generated: Generated
+    prominence: Prominence
+    size: int
+    batch_size: int
+    labelling: Component
+
+
+@dataclass(frozen=True)
+class GeneratedLabelled:
+    """Generated images were labelled; those that were accepted are a file.
+
+    Args:
+        report: what became of them.
+    """
+
+    report: SourceReport
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What was labelled once for all members of a generation.
+
+    Args:
+        frames: keys of the stages that labelled the training frames, by parts.
+        generated: key of the one that labelled generated images, if any are wanted.
+    """
+
+    frames: tuple[str, ...]
+    generated: str | None
+
+    @property
+    def keys(self) -> list[str]:
+        """Of all of them."""
+        return [*self.frames, *([self.generated] if self.generated else [])]
+
+
+@dataclass(frozen=True)
+class PseudoLabelling:
+    """How crops get labels that no mask gives (paper 4.2).
+
+    Args:
+        teacher: who labels.
+        parents: keys of the stages that trained the previous generation; none where the teacher needs none, or they
+            have labelled before.
+        labels: what they have labelled, if they have.
+        voting: of the parents, or the teacher.
+        calibrated: key of the stage that calibrated the parents; None: a pixel is a cell from one half on.
+        entropy: what the gate looks at.
+        acceptance: the gate.
+        recombination: of pseudo-labels with given masks.
+        prominence: of the given masks of real crops, and of the pseudo-labels of generated ones by default.
+        generated: where generated crops come from, if any are wanted.
+        settings: sizes, tries and probabilities.
+    """
+
+    teacher: Component
+    parents: tuple[str, ...]
+    labels: Labels | None
+    voting: Component
+    calibrated: str | None
+    entropy: Component
+    acceptance: Component
+    recombination: Component
+    prominence: Prominence
+    generated: Generated | None
+    settings: PseudoLabels
+
+
+@dataclass(frozen=True)
+class TrainMember:
+    """Trains one member of a generation from scratch (paper 3, 4).
+
+    Args:
+        data: its training frames.
+        compute: what it computes with.
+        seed: of initialisation, crops, dropout and draws.
+        unet: what is trained; the parents are of the same.
+        segmentation_loss: by which loss.
+        augmentation: of crops.
+        labels: ``"given"`` masks, or the ``"truth"``.
+        shares: of a batch's sources; they add up to 1.
+        prominence: of labelled crops.
+        pseudo_labelling: how the sources but the labelled one are labelled; None where there is none.
+        settings: steps, sizes and optimiser.
+    """
+
+    data: StoredFrames
+    compute: Compute
+    seed: int
+    unet: Component
+    segmentation_loss: Component
+    augmentation: Component
+    labels: str
+    shares: dict[str, float]
+    prominence: Prominence
+    pseudo_labelling: PseudoLabelling | None
+    settings: Training
 
 
 @dataclass(frozen=True)
@@ -186,6 +373,7 @@ class Evaluate:
         compute: what it computes with.
         unet: what the members are.
         members: keys of the stages that trained them.
+        calibrated: key of the stage that calibrated them; None: a pixel is a cell from one half on.
         settings: tiles, vote, and what is kept.
     """
 
@@ -193,6 +381,7 @@ class Evaluate:
     compute: Compute
     unet: Component
     members: tuple[str, ...]
+    calibrated: str | None
     settings: Evaluation
 
 
@@ -205,7 +394,7 @@ class Measurement:
         reference: what predictions are compared with: ``"given"`` or ``"truth"``.
         average: how frames are put together: ``"micro"`` or ``"macro"``.
         metric: its name.
-        value: in [0, 1].
+        value: in [0, 1]; the score of given masks alone, at least 0.
     """
 
     split: str
@@ -222,8 +411,8 @@ class Evaluated:
     rows: tuple[Measurement, ...]
 
 
-Request = TrainGan | TrainMember | Evaluate
-Result = GanTrained | MemberTrained | Evaluated
+Request = TrainGan | TrainMember | Calibrate | LabelFrames | LabelGenerated | Evaluate
+Result = GanTrained | MemberTrained | Calibrated | FramesLabelled | GeneratedLabelled | Evaluated
 
 
 def as_json(request: Request) -> dict[str, object]:

@@ -7,11 +7,11 @@ from cellab.store import Store
 from cellab.study import Study
 from cellab.study_files.folder import StudyFolder, replace
 from cellab.study_files.records import Ranking
-from cellab.study_files.tables import PSEUDO_LABELS, RESULTS, table
+from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, table
 
 
 def write_results(study: Study, store: Store, endings: Endings, folder: StudyFolder) -> Ranking:
-    """Writes `results.parquet`, `pseudo_labels.parquet`, `arms.json` and `images.h5` into a study's folder.
+    """Writes the tables of a study, `arms.json` and `images.h5` into its folder.
 
     Args:
         study: what was run.
@@ -29,6 +29,7 @@ def write_results(study: Study, store: Store, endings: Endings, folder: StudyFol
     results = table(gathered.result_rows(), RESULTS)
     folder.write_results(results)
     folder.write_pseudo_labels(table(gathered.counter_rows(), PSEUDO_LABELS))
+    folder.write_calibrations(table(gathered.calibration_rows(), CALIBRATIONS))
     replace(folder.images, gathered.write_images)
     ranking = rank(study, results, gathered.summaries(endings))
     folder.write_ranking(ranking)

@@ -37,21 +37,12 @@ class Observer(protocol.Observer, Protocol):
         """Told that it was stopped, and that this is written down: how many of its stages are stored, and where."""
 
 
-class Nobody(protocol.Nobody):
-    """An observer who lets everything happen."""
-
-    def planned(self, planned: Plan) -> None:
-        """Says nothing."""
-
-    def connected(self) -> None:
-        """Says nothing."""
+class Nobody(protocol.Nobody, Observer):
+    """An observer who lets everything happen, and is told in vain."""
 
     def running(self) -> AbstractContextManager[None]:
         """Does not look."""
         return nullcontext()
-
-    def stopped(self, done: int, stages: int, report: Path) -> None:
-        """Says nothing."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +80,8 @@ def run_study(study: Study, store: Store, folder: StudyFolder, executor: Executo
     check_content(study.data_path, store)
     planned = plan(study, store)
     observer.planned(planned)
+    for notice in study.notices:
+        observer.warn(notice)
     with executor.connected(observer):
         observer.connected()
         claim_folder(study, planned, folder)

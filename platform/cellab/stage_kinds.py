@@ -2,7 +2,22 @@
 
 from typing import NamedTuple
 
-from cellab.requests import Evaluate, Evaluated, GanTrained, MemberTrained, Request, Result, TrainGan, TrainMember
+from cellab.requests import (
+    Calibrate,
+    Calibrated,
+    Evaluate,
+    Evaluated,
+    FramesLabelled,
+    GanTrained,
+    GeneratedLabelled,
+    LabelFrames,
+    LabelGenerated,
+    MemberTrained,
+    Request,
+    Result,
+    TrainGan,
+    TrainMember,
+)
 
 
 class StageKind(NamedTuple):
@@ -24,6 +39,9 @@ class StageKind(NamedTuple):
 STAGE_KINDS = (
     StageKind("train_gan", TrainGan, GanTrained, "cellab.stages.train_gan"),
     StageKind("train_member", TrainMember, MemberTrained, "cellab.stages.train_member"),
+    StageKind("calibrate", Calibrate, Calibrated, "cellab.stages.calibrate"),
+    StageKind("label_frames", LabelFrames, FramesLabelled, "cellab.stages.label_frames"),
+    StageKind("label_generated", LabelGenerated, GeneratedLabelled, "cellab.stages.label_generated"),
     StageKind("evaluate", Evaluate, Evaluated, "cellab.stages.evaluate"),
 )
 

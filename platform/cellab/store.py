@@ -27,11 +27,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from cellab.errors import StoreError, reason
-from cellab.outcomes import Outcome
+from cellab.outcomes import METRICS, Outcome
 from cellab.stage import Stage, canonical_json
 from cellab.stage_kinds import kind_of
 
-METRICS = "metrics.json"
 MANIFEST = "manifest.json"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cellab import paths
 from cellab.ablation import Ablation
-from cellab.checks import check_trial
+from cellab.checks import check_trial, notices
 from cellab.compose import compose_trial
 from cellab.crop_checks import CropChecks
 from cellab.data.dataset import Dataset, check_trainable
@@ -43,6 +43,7 @@ class Study:
         data_path: absolute path of the data set.
         data_digest: of its content.
         data_has_truth: whether it carries complete masks.
+        notices: what should be known of its arms, in a sentence each.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Study:
     data_path: Path
     data_digest: str
     data_has_truth: bool
+    notices: tuple[str, ...] = ()
 
     @property
     def baseline(self) -> Arm:
@@ -110,7 +112,8 @@ def build_study(name: str, ablation: Ablation) -> Study:
         for arm in arms
         for seed in ablation.seeds
     )
-    return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth)
+    told = _collect({arm_name: list(notices(config)) for arm_name, config in configs.items()})
+    return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth, tuple(told))
 
 
 def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:

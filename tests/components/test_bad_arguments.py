@@ -73,6 +73,7 @@ BAD = [
     ("segmentation_loss/tversky", {"smoothing": 0}, "smoothing: 0 .* above 0"),
     ("segmentation_loss/pu", {"prior": 1}, r"prior: 1 .* \[0, 1\)"),
     ("segmentation_loss/pu", {"prior": 0}, "prior: 0 .* above 0"),
+    ("segmentation_loss/pu", {"warm_up": 1}, "warm_up: 1 .* at least 2"),
     ("segmentation_loss/pu", {"surrogate": "hinge"}, "surrogate: 'hinge' .* logistic, sigmoid"),
     ("segmentation_loss/bootstrapped", {"beta": 2}, r"beta: 2 .* \[0, 1\]"),
     ("segmentation_loss/bootstrapped_hard", {"hard": "no"}, "hard: 'no' .* true or false"),

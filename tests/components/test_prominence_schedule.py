@@ -24,7 +24,7 @@ def test_contract(name, build):
 @settings(max_examples=30, deadline=None)
 @given(labelled=shares, thresholds=st.lists(shares, min_size=1, max_size=5), generation=st.integers(1, 12))
 def test_the_list_starts_with_generation_one_and_its_last_holds_on(labelled, thresholds, generation):
-    schedule = ByGeneration(labelled, thresholds)
+    schedule = ByGeneration(labelled, thresholds, share=1.0)
     assert schedule.labelled(generation) == labelled
     assert schedule.pseudo(generation) == (thresholds + [thresholds[-1]] * 12)[generation - 1]
 
@@ -46,7 +46,7 @@ def test_presets_end_where_they_stay(name, build):
 @settings(max_examples=10, deadline=None)
 @given(labelled=shares, pseudo_labels=shares, generation=st.integers(1, 12))
 def test_constant_stays(labelled, pseudo_labels, generation):
-    schedule = Constant(labelled, pseudo_labels)
+    schedule = Constant(labelled, pseudo_labels, share=1.0)
     assert schedule.labelled(generation) == schedule.labelled(0) == labelled
     assert schedule.pseudo(generation) == pseudo_labels
 
@@ -54,7 +54,7 @@ def test_constant_stays(labelled, pseudo_labels, generation):
 @settings(max_examples=50, deadline=None)
 @given(labelled=shares, start=shares, end=shares, generations=st.integers(2, 8))
 def test_linear_goes_from_start_to_end_by_equal_steps(labelled, start, end, generations):
-    schedule = Linear(labelled, start, end, generations)
+    schedule = Linear(labelled, start, end, generations, share=1.0)
     thresholds = [schedule.pseudo(generation) for generation in range(1, generations + 4)]
     assert thresholds[0] == start
     assert thresholds[generations - 1 :] == [end] * 4

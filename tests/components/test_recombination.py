@@ -1,11 +1,14 @@
 """Recombination: targets and weights made of given masks and pseudo-labels."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellab_components.recombination.add_objects import AddObjects
 from cellab_components.recombination.disagreement_is_ignored import DisagreementIsIgnored
 from cellab_components.recombination.keep_labelled_positives import KeepLabelledPositives
+from cellab_components.recombination.replace_where_sure import ReplaceWhereSure
 from cellab_components.recombination.union import Union
 
 values = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4)
@@ -91,3 +94,64 @@ def test_disagreement_by_hand(build):
     target, weight = build("recombination", "disagreement_is_ignored")(masks([0, 0, 1, 1]), masks([0, 0.75, 0.25, 1]))
     assert weight.flatten().tolist() == [1, 0, 0, 1]
     assert target.flatten().tolist() == [0, 0.75, 0.25, 1]
+
+
+def picture(*rows: str) -> torch.Tensor:
+    """A mask (1, 1, H, W): # is 1, a digit so many tenths."""
+    values = {"#": 1.0, ".": 0.0} | {str(tenths): tenths / 10 for tenths in range(10)}
+    return torch.tensor([[[[values[one] for one in row] for row in rows]]])
+
+
+def test_objects_that_overlap_no_given_one_are_added_as_a_whole():
+    given_mask = picture("##....", "##....", "......", ".....#")
+    pseudo = picture("###..9", "###.6.", "....54", "##....")
+    target, weight = AddObjects()(given_mask, pseudo)
+    # the first grew beyond a given object; the second hangs together by its corners, where it is above 0.5
+    assert torch.equal(target, picture("##...9", "##..6.", "......", "##...#"))
+    assert weight.all()
+
+
+def test_an_object_that_overlaps_a_given_one_in_a_single_pixel_is_not_added():
+    target, _ = AddObjects()(picture("#....", "....."), picture("#####", "....."))
+    assert torch.equal(target, picture("#....", "....."))
+    beside, _ = AddObjects()(picture("#....", "....."), picture(".####", "....."))
+    assert torch.equal(beside, picture("#####", ".....")), "to lie beside one is no overlap"
+
+
+def test_objects_of_one_image_know_nothing_of_another():
+    given_mask = torch.cat([picture("#.", ".."), picture("..", "..")])
+    target, _ = AddObjects()(given_mask, picture("#.", "..").repeat(2, 1, 1, 1))
+    assert torch.equal(target, picture("#.", "..").repeat(2, 1, 1, 1)), "stacked, the two would be one object"
+    pseudo = torch.cat([picture("##", ".."), picture("##", "..")])
+    target, _ = AddObjects()(given_mask, pseudo)
+    assert torch.equal(target, torch.cat([picture("#.", ".."), picture("##", "..")]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_added_objects_lie_between_the_given_mask_and_the_union(seed):
+    generator = torch.Generator().manual_seed(seed)
+    given_mask = (torch.rand(2, 1, 8, 8, generator=generator) > 0.8).float()
+    pseudo = (torch.rand(2, 1, 8, 8, generator=generator) > 0.7).float()
+    target, _ = AddObjects()(given_mask, pseudo)
+    assert (target >= given_mask).all()
+    assert (target <= Union()(given_mask, pseudo)[0]).all()
+    assert torch.equal(AddObjects()(target, pseudo)[0], target)
+
+
+def test_only_sure_pixels_are_replaced():
+    target, weight = ReplaceWhereSure(0.75)(picture("####", "...."), picture("0269", "0269"))
+    assert torch.equal(target, picture("..##", "...#"))
+    assert weight.all()
+
+
+def test_hard_pseudo_labels_are_sure_everywhere(build):
+    pseudo = (torch.rand(2, 1, 4, 4) > 0.5).float()
+    target, _ = build("recombination", "replace_where_sure")(1 - pseudo, pseudo)
+    assert torch.equal(target, pseudo)
+
+
+@pytest.mark.parametrize("confidence", [0.4, 1.0, float("nan")])
+def test_a_confidence_that_none_or_both_could_have(confidence):
+    with pytest.raises(ValueError, match=r"confidence: .* \[0\.5, 1\)"):
+        ReplaceWhereSure(confidence)

@@ -176,7 +176,7 @@ def as_images(values):
 @pytest.mark.parametrize("marked_share", [0.1, 0.5, 1.0])
 def test_pu_is_unbiased_on_a_mixture(surrogate, marked_share):
     prior, loss, rng = 0.35, SURROGATES[surrogate], np.random.default_rng(0)
-    pu = NonNegativePu(prior, surrogate)
+    pu = NonNegativePu(prior, surrogate, 2)
     errors = []
     for _ in range(400):
         logits, cell, marked = mixture(rng, prior, marked_share)
@@ -200,7 +200,9 @@ def test_pu_with_every_cell_marked_and_the_true_prior_is_bce(seed):
     torch.manual_seed(seed)
     logits, target, weight = batch(torch.float64)
     share = ((weight * target).sum() / weight.sum()).item()
-    torch.testing.assert_close(NonNegativePu(share, "logistic")(logits, target, weight), Bce()(logits, target, weight))
+    torch.testing.assert_close(
+        NonNegativePu(share, "logistic", 2)(logits, target, weight), Bce()(logits, target, weight)
+    )
 
 
 @pytest.mark.parametrize("surrogate", SURROGATES)
@@ -211,7 +213,7 @@ def test_pu_risk_of_a_network_that_knows_the_marks_by_heart_is_not_negative(surr
     unbiased = 0.5 * loss(by_heart[marked]).mean() + loss(-by_heart).mean() - 0.5 * loss(-by_heart[marked]).mean()
     assert unbiased < 0
     logits = as_images(by_heart).requires_grad_()
-    risk = NonNegativePu(0.5, surrogate)(logits, as_images(marked), None)
+    risk = NonNegativePu(0.5, surrogate, 2)(logits, as_images(marked), None)
     assert risk.item() == pytest.approx(0.5 * loss(4.0))
     risk.backward()  # what is not marked is left alone: it may be a cell
     assert not logits.grad[as_images(marked) == 0].any()
@@ -237,7 +239,90 @@ def test_pu_finds_hidden_cells_that_bce_gives_up():
         return ((slope * feature + offset).detach() > 0).numpy().ravel()[cell].mean()
 
     assert recall(Bce()) < 0.3
-    assert recall(NonNegativePu(0.4, "logistic")) > 0.85
+    assert recall(NonNegativePu(0.4, "logistic", 2)) > 0.85
+
+
+def marks_of(rng, posterior, marked_share):
+    """Logits of P(marked | x), as cross-entropy learns them, and marks: of pixels that are cells with a probability."""
+    marked = rng.random(posterior.shape) < marked_share * posterior
+    return as_images(np.log(marked_share * posterior) - np.log1p(-marked_share * posterior)), as_images(marked)
+
+
+@pytest.mark.parametrize("marked_share", [0.15, 0.5, 0.9])
+def test_an_auto_prior_is_the_share_of_cells_where_marked_pixels_are_surely_cells(marked_share):
+    rng, pu = np.random.default_rng(0), NonNegativePu("auto", "logistic", 20)
+    for _ in range(20):
+        assert pu.prior is None
+        pu(*marks_of(rng, np.where(rng.random(20_000) < 0.35, 1.0, 1e-6), marked_share), None)
+    assert pu.prior == pytest.approx(0.35, abs=0.01)
+
+
+def test_an_auto_prior_is_too_large_by_what_marked_pixels_leave_unsure():
+    rng, pu = np.random.default_rng(0), NonNegativePu("auto", "logistic", 20)
+    for _ in range(20):
+        pu(*marks_of(rng, rng.choice([0.02, 0.5, 1.0], 20_000, p=[0.6, 0.2, 0.2]), 0.4), None)
+    prior = 0.6 * 0.02 + 0.2 * 0.5 + 0.2
+    of_marked = (0.6 * 0.02**2 + 0.2 * 0.5**2 + 0.2) / prior  # E[P(cell | x) | marked]
+    assert pu.prior == pytest.approx(prior / of_marked, abs=0.01)
+
+
+@pytest.mark.parametrize(("logit", "prior"), [(30.0, 0.25), (-30.0, 0.99)])
+def test_an_auto_prior_is_no_less_than_the_share_of_marks_and_leaves_some_background(logit, prior):
+    pu, marked = NonNegativePu("auto", "logistic", 2), torch.tensor([1.0, 0, 0, 0]).view(1, 1, 2, 2)
+    for _ in range(2):
+        pu(logit * torch.ones(1, 1, 2, 2), marked, None)
+    assert pu.prior == pytest.approx(prior)
+
+
+def test_an_auto_prior_is_that_of_the_second_half_of_the_warm_up_and_of_pixels_that_count():
+    pu = NonNegativePu("auto", "sigmoid", 4)
+    marked, weight = torch.tensor([[[[1.0, 0.0, 0.0, 1.0]]]]), torch.tensor([[[[1.0, 1.0, 2.0, 0.0]]]])
+    for probability in (0.9, 0.9, 0.5, 0.7, 0.1, 0.1):
+        logits = torch.full((1, 1, 1, 4), math.log(probability / (1 - probability)))
+        value = pu(logits, marked, weight)
+        if pu.prior is None:
+            assert value == Bce()(logits, marked, weight)
+    assert pu.prior == pytest.approx(0.25 / 0.6)
+    assert value == NonNegativePu(pu.prior, "sigmoid", 2)(logits, marked, weight)
+
+
+def test_without_a_mark_all_is_background_to_an_auto_prior():
+    pu, logits, empty = NonNegativePu("auto", "logistic", 2), torch.randn(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+    values = [pu(logits, empty, None) for _ in range(3)]
+    assert pu.prior == 0
+    torch.testing.assert_close(values[2], Bce()(logits, empty))
+
+
+def test_an_auto_prior_goes_on_from_its_state():
+    rng, one = np.random.default_rng(0), NonNegativePu("auto", "logistic", 6)
+    batches = [marks_of(rng, rng.choice([0.1, 0.9], 400), 0.4) for _ in range(6)]
+    for logits, marked in batches[:4]:
+        one(logits, marked, None)
+    two = NonNegativePu("auto", "logistic", 6)
+    two.load_state_dict(dict(one.state_dict()))
+    for logits, marked in batches[4:]:
+        one(logits, marked, None)
+        two(logits, marked, None)
+    assert one.prior == two.prior
+    assert 0 < one.prior < 1
+
+
+def test_pu_with_an_auto_prior_finds_hidden_cells_as_with_the_true_one():
+    """Trained from nothing, on pixels of which three in ten cells are marked."""
+    rng, pu = np.random.default_rng(0), NonNegativePu("auto", "logistic", 150)
+    slope, offset = (torch.zeros((), dtype=torch.float64, requires_grad=True) for _ in range(2))
+    height = torch.zeros((), dtype=torch.float64, requires_grad=True)  # P(marked | x) levels off, at 0.3
+    optimiser = torch.optim.Adam([slope, offset, height], lr=0.1)
+    for _ in range(300):
+        cell = rng.random(4000) < 0.4
+        feature = as_images(rng.normal(np.where(cell, 2.5, -2.5), 1.0))
+        logits = height - torch.nn.functional.softplus(-slope * feature - offset)
+        loss = pu(logits, as_images(cell & (rng.random(4000) < 0.3)), None)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert pu.prior == pytest.approx(0.4, abs=0.04)
+    assert (logits.detach() > 0).numpy().ravel()[cell].mean() > 0.9
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.8, 1.0])

@@ -34,6 +34,7 @@ class MadeUp:
         generations: how many.
         truth: whether there are complete masks.
         gan: whether there are generated images.
+        calibrated: whether votes were.
         short: arms that have generation 0 only.
         diverged: trials (arm, seed) that diverged while the generator was trained, so that nothing else is known.
         stopped: trials that ended before the last generation.
@@ -48,6 +49,7 @@ class MadeUp:
     short: frozenset[str] = frozenset()
     truth: bool = True
     gan: bool = True
+    calibrated: bool = False
     diverged: frozenset[tuple[str, int]] = frozenset()
     stopped: frozenset[tuple[str, int]] = frozenset()
     not_run: frozenset[tuple[str, int]] = frozenset()
@@ -89,6 +91,8 @@ def write_study(folder: Path, made: MadeUp) -> Path:
     results.write_parquet(folder / "results.parquet")
     labels = [row for trial in made.trials for row in counter_rows(made, trial)]
     pl.DataFrame(labels, schema=COUNTERS).write_parquet(folder / "pseudo_labels.parquet")
+    found = [row for trial in made.trials for row in calibration_rows(made, trial)] if made.calibrated else []
+    pl.DataFrame(found, schema=CALIBRATIONS).write_parquet(folder / "calibrations.parquet")
     entries = [arm_entry(made, arm, results) for arm in made.arms]
     ranked = sorted(entries, key=lambda entry: -entry["validation"].get("dice", {"mean": -1})["mean"])
     for place, entry in enumerate(ranked, start=1):
@@ -117,8 +121,22 @@ COUNTERS |= {"refreshes": pl.Int64, "gave_up": pl.Int64, "dice_accepted": pl.Flo
 COUNTERS |= {"threshold": pl.List(pl.Float64)}
 
 
+CALIBRATIONS: dict[str, Any] = {"arm": pl.String, "seed": pl.Int64, "generation": pl.Int64, "member": pl.Int64}
+CALIBRATIONS |= {"label_frequency": pl.Float64, "cut": pl.Float64, "scores": pl.List(pl.Float64)}
+
+
 def random(*what: Any) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(what).encode()))
+
+
+def calibration_rows(made: MadeUp, trial: tuple[str, int]) -> Iterator[dict[str, Any]]:
+    arm, seed = trial
+    for generation in made.reached(trial):
+        for member in (None, 0, 1, 2):
+            frequency = 0.4 + 0.1 * generation + 0.01 * (member or 0)
+            scores = [max(0.0, 4 * cut / 100 * (1 - cut / 100)) for cut in range(101)]
+            where = {"arm": arm, "seed": seed, "generation": generation, "member": member}
+            yield {**where, "label_frequency": frequency, "cut": frequency / 2, "scores": scores}
 
 
 def result_rows(made: MadeUp, trial: tuple[str, int]) -> Iterator[dict[str, Any]]:
@@ -170,6 +188,7 @@ def arm_entry(made: MadeUp, arm: str, results: pl.DataFrame) -> dict[str, Any]:
         "baseline": arm == made.arms[0],
         "overrides": [arm],
         "generation": made.last(arm),
+        "best": made.last(arm),
         "planned": len(made.seeds),
         **{state: states.count(state) for state in ("completed", "diverged", "failed", "stopped")},
         "validation": summaries(last.filter(pl.col("split") == "validation")),

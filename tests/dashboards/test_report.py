@@ -15,7 +15,15 @@ from cellab_dashboards.report import write_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "wbr"}
 SECTIONS = {"summary", "ranking", "generations", "pseudo-labels", "generated", "outputs", "settings"}
-EVERY_FILE = ("study.yaml", "plan.json", "arms.json", "provenance.json", "results.parquet", "pseudo_labels.parquet")
+EVERY_FILE = (
+    "study.yaml",
+    "plan.json",
+    "arms.json",
+    "provenance.json",
+    "results.parquet",
+    "pseudo_labels.parquet",
+    "calibrations.parquet",
+)
 EVERY_FILE += ("images.h5",)
 TINY: dict[str, Any] = {"arms": ("baseline",), "seeds": (0,), "generations": 1, "frame_size": (20, 30)}
 PNG = "data:image/png;base64,"
@@ -69,6 +77,32 @@ def test_every_section_is_there(fabricate):
     assert "trials 6 completed, 0 diverged, 0 failed last generation 2 data set cells.h5" in page.words
     for part in ("baseline", "2/2^3 = 0.25", "no significance is claimed", "train_gan 12 7 0", "c0ffee", "members: 3"):
         assert part in page.words
+
+
+def test_calibrations_are_told_where_there_are_any(fabricate):
+    page = Page(write_report(fabricate(calibrated=True)))
+    assert {"calibration", "calibrations", "scores"} <= set(page.ids)
+    assert "0.400 ± 0.000 0.200 ± 0.000 0.010 ± 0.000" in page.words, "frequency, cut, and between members"
+
+
+def test_without_truth_another_order_by_the_score_of_given_masks_is_told(fabricate, tmp_path):
+    def told(**scores: float) -> str:
+        folder = fabricate(tmp_path / "-".join(map(str, scores.values())), truth=False)
+        path = folder / "arms.json"
+        ranking = json.loads(path.read_text())
+        for arm in ranking["arms"]:
+            mean = scores[arm["arm"].partition("=")[2]]
+            arm["validation"]["pu_score"] = {"mean": mean, "sd": 0.1, "n": 3}
+        path.write_text(json.dumps(ranking))
+        return Page(write_report(folder)).words
+
+    first, second = (
+        arm["arm"].partition("=")[2] for arm in json.loads((fabricate() / "arms.json").read_text())["arms"]
+    )
+    assert "orders the arms otherwise" not in told(**{first: 2.5, second: 1.5})
+    assert f"orders the arms otherwise: gan_loss={second} (2.500), gan_loss={first}" in told(
+        **{first: 1.5, second: 2.5}
+    )
 
 
 def test_arms_of_fewer_generations_are_told_apart(fabricate):

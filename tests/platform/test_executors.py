@@ -17,6 +17,7 @@ from cellab import stages
 from cellab.cli.screen import Screen
 from cellab.compose import compose_trial
 from cellab.executors import EXECUTORS
+from cellab.executors.driver import Ending
 from cellab.executors.inline import Inline, InlineRunner
 from cellab.executors.monitor import Monitor
 from cellab.executors.on_ray import OnRay
@@ -320,16 +321,37 @@ def test_lineages_come_one_by_one_once_it_is_known_how_others_ended(study, tmp_p
     assert store.stored(list(made.stages)) == set(made.stages)
 
 
-def test_stages_that_nothing_waits_for_run_too(study, tmp_path):
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_stages_that_nothing_waits_for_run_too(study, tmp_path, request, executor):
     made = study("gan_loss", ["ns"], "data_mix.generated=[0.5]", "data_mix.pseudo=[0.5]")
     (lineage,) = made.lineages
     gan = next(stage for stage in lineage.stages if stage.key == lineage.gan)
     members = [stage for stage in lineage.stages if stage.key in lineage.generations[0].members]
     alone = replace(lineage, stages=(*members, gan), generations=())
-    store = Store(str(tmp_path))
-    executed = Inline().run([alone], store, made.data_path, Nobody())
+    store = Store(str(tmp_path / "store"))
+    if executor == "ray":
+        request.getfixturevalue("ray_cluster")
+    run = Inline() if executor == "inline" else OnRay(None, tmp_path / "logs")
+    executed = run.run([alone], store, made.data_path, Nobody())
     assert store.stored([stage.key for stage in alone.stages]) == {stage.key for stage in alone.stages}
     assert [ending.status for ending in executed.endings.values()] == ["completed"]
+
+
+def test_what_lineages_that_come_one_by_one_need_is_held_against_the_cluster(study, tmp_path, ray_cluster):
+    from cellab.errors import CellabError
+
+    made = study("unet.width", [4], "resources.threads=64", "generations=1")
+    with pytest.raises(CellabError, match=r"resources\.threads: 64 are more than the \d+ CPUs"):
+        OnRay(None, tmp_path / "logs").run(iter(made.lineages), Store(str(tmp_path)), made.data_path, Nobody())
+
+
+def test_a_trial_that_failed_in_a_stage_that_nobody_waits_for_has_failed(study, tmp_path):
+    made = study("unet.width", [4], "generations=1")
+    store = run_inline(made, tmp_path / "store")
+    endings = {("unet.width=4", 0): Ending("failed", "the generator broke")}
+    (arm,) = write_results(made, store, endings, StudyFolder(tmp_path)).arms
+    assert (arm.completed, arm.failed) == (0, 1)
+    assert arm.trials[0].message == "the generator broke"
 
 
 def test_every_executor_that_can_be_chosen_stands_in_the_table():

@@ -1,5 +1,6 @@
 """Lineages: what each stage asks for, and so what trials share."""
 
+import itertools
 import json
 from typing import get_args
 
@@ -106,6 +107,39 @@ def test_a_mean_teacher_inherits_nothing():
             assert by_key[member].request.pseudo_labelling.parents == ()
 
 
+def test_calibrated_parents_are_cut_where_they_label_and_where_they_are_scored():
+    built = lineage("calibration=label_frequency")
+    by_key = {stage.key: stage for stage in built.stages}
+    for number, generation_ in enumerate(built.generations):
+        assert by_key[generation_.evaluation].request.calibrated == generation_.calibration
+        assert by_key[generation_.calibration].request.members == generation_.members
+        if number:
+            labelling = by_key[generation_.members[0]].request.pseudo_labelling
+            assert labelling.calibrated == built.generations[number - 1].calibration
+    assert generation(lineage(), 0) == generation(built, 0), "nobody learns otherwise in generation 0"
+    assert lineage().generations[0].calibration is None
+
+
+def test_what_is_labelled_once_is_read_by_all_members_who_need_no_parents():
+    built = lineage("labelling=frames", "labelling.parts=3", "calibration=pu_score")
+    by_key = {stage.key: stage for stage in built.stages}
+    for parents, generation_ in itertools.pairwise(built.generations):
+        for member in generation_.members:
+            labelling = by_key[member].request.pseudo_labelling
+            assert labelling.parents == ()
+            assert labelling.generated is None, "the images are those of the pool"
+            parts = [by_key[key].request for key in labelling.labels.frames]
+            assert [(part.part, part.parts, part.members) for part in parts] == [
+                (n, 3, parents.members) for n in range(3)
+            ]
+            assert by_key[labelling.labels.generated].needs == (*parents.members, built.gan, parents.calibration)
+            assert set(by_key[member].needs) == {*labelling.labels.keys, parents.calibration}
+    assert (
+        keys(lineage("labelling=frames", "data_mix.pseudo=[1.0]", "data_mix.generated=[0.0]"), "label_generated")
+        == set()
+    )
+
+
 ARGUMENTS = {"data_mix": ["data_mix.pseudo=[0.6]", "data_mix.generated=[0.4]"]}  # of kinds with a single component
 
 
@@ -119,7 +153,9 @@ def test_every_kind_of_component_reaches_a_request(kind):
 
 
 def test_every_stage_that_is_planned_is_of_a_kind_in_the_table():
-    assert {stage.kind for stage in lineage().stages} == {kind.name for kind in STAGE_KINDS}
+    assert {stage.kind for stage in lineage("labelling=frames", "calibration=pu_score").stages} == {
+        kind.name for kind in STAGE_KINDS
+    }
     assert {kind.request for kind in STAGE_KINDS} == set(get_args(Request)), "every request has a row"
 
 

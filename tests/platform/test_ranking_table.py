@@ -10,10 +10,10 @@ METRICS = {name: Score(0.12345, 0.00678, 2) for name in ("dice", "jaccard", "pre
 DONE = TrialSummary(0, "completed"), TrialSummary(1, "completed")
 
 
-def shown(width, generations=(2, 2), names=("gan_loss=ns_gp", "gan_loss=wgan")):
+def shown(width, generations=(2, 2), names=("gan_loss=ns_gp", "gan_loss=wgan"), best=None):
     arms = [
         ArmSummary(
-            *(rank, name, rank == 1, (), generation, 2, 2, 0, 0, 0),
+            *(rank, name, rank == 1, (), generation, generation if best is None else best, 2, 2, 0, 0, 0),
             validation=METRICS,
             test=METRICS | {"hidden_recall": METRICS["recall"]},
             trials=DONE,
@@ -35,6 +35,11 @@ def test_no_number_is_cut_for_a_long_name(width):
     assert text.count("0.123") == 2 * lowest
     assert text.count("± 0.007") == (2 * lowest if width == 160 else 0)
     assert text.replace("\n", "").count("a") > 60
+
+
+def test_an_earlier_generation_that_is_better_by_given_masks_alone_is_named():
+    assert "gan_loss=wgan: by given masks alone (pu_score, validation) generation 1 is better" in shown(140, best=1)
+    assert "is better than the last" not in shown(140)
 
 
 def test_generations_are_told_where_they_differ():

@@ -30,6 +30,7 @@ ARM = ArmSummary(
     baseline=True,
     overrides=("gan_loss=wgan",),
     generation=2,
+    best=1,
     planned=4,
     completed=1,
     diverged=1,
@@ -67,7 +68,7 @@ def test_what_arms_json_is_called_and_holds(tmp_path):
         *("study", "question", "rank_by", "rank_split", "rank_reference", "rank_average", "generation", "arms")
     ]
     assert list(said["arms"][0]) == [
-        *("rank", "arm", "baseline", "overrides", "generation", "planned"),
+        *("rank", "arm", "baseline", "overrides", "generation", "best", "planned"),
         *("completed", "diverged", "failed", "stopped", "validation", "test", "trials"),
     ]
     assert said["arms"][0]["trials"][0] == {
@@ -159,6 +160,7 @@ READERS = {
     "arms.json": StudyFolder.read_ranking,
     "results.parquet": StudyFolder.read_results,
     "pseudo_labels.parquet": StudyFolder.read_pseudo_labels,
+    "calibrations.parquet": StudyFolder.read_calibrations,
 }
 
 
@@ -184,11 +186,12 @@ def test_a_study_that_was_run_is_read_as_it_was_written(study, tmp_path):
     assert folder.read_ranking() == ranking
     assert [trial.status for trial in ranking.trials] == ["completed"] * 4
     results, counters = folder.read_results(), folder.read_pseudo_labels()
-    assert {*METRIC_NAMES, "hidden_recall"} == set(results["metric"])
+    assert {*METRIC_NAMES, "hidden_recall", "pu_score"} == set(results["metric"])
     assert len(counters) == 2 * 2 * 2 * 2, "arms, seeds, members and sources, in one generation"
     for arm in ranking.arms:
         mine = results.filter(arm=arm.arm, generation=1, split="validation", average="micro", reference="truth")
-        assert {name: score.n for name, score in arm.validation.items()} == dict.fromkeys(METRIC_NAMES, 2)
+        counted = {name: score.n for name, score in arm.validation.items()}
+        assert counted == dict.fromkeys((*METRIC_NAMES, "pu_score"), 2)
         assert arm.validation["dice"].mean == pytest.approx(mine.filter(metric="dice")["value"].mean())
     with h5py.File(folder.images) as images:
         for arm in made.arms:

@@ -35,6 +35,7 @@ class Agreement:
     """
 
     threshold = float("inf")  # none on entropies
+    needs_votes = True
 
     def __init__(self, minimum: float, cutoff: float) -> None:
         self.minimum = between("minimum", minimum, 0, 1)

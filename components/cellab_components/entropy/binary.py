@@ -22,4 +22,12 @@ class BinaryEntropy:
 
     def __call__(self, probability: Tensor) -> Tensor:
         """The entropy (B,) of each mask."""
-        return binary_entropy(probability).sum(dim=1)
+        return self.pixels(probability).flatten(1).sum(dim=1)
+
+    def pixels(self, probability: Tensor) -> Tensor:
+        """Each pixel's part."""
+        return binary_entropy(probability)
+
+    def of_total(self, total: Tensor, count: int) -> Tensor:  # noqa: ARG002
+        """The sum."""
+        return total

@@ -22,4 +22,12 @@ class MeanBinaryEntropy:
 
     def __call__(self, probability: Tensor) -> Tensor:
         """The mean entropy (B,) of each mask."""
-        return binary_entropy(probability).mean(dim=1)
+        return self.pixels(probability).flatten(1).mean(dim=1)
+
+    def pixels(self, probability: Tensor) -> Tensor:
+        """Each pixel's part."""
+        return binary_entropy(probability)
+
+    def of_total(self, total: Tensor, count: int) -> Tensor:
+        """The mean."""
+        return total / count

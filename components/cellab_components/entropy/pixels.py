@@ -5,6 +5,6 @@ from torch import Tensor
 
 
 def binary_entropy(probability: Tensor) -> Tensor:
-    """The binary entropy (B, H * W) of each pixel."""
+    """The binary entropy of each pixel, in nats; of any shape."""
     rest = 1 - probability
-    return -(torch.xlogy(probability, probability) + torch.xlogy(rest, rest)).flatten(1)
+    return -(torch.xlogy(probability, probability) + torch.xlogy(rest, rest))

@@ -19,12 +19,15 @@ class ByGeneration:
     Args:
         labelled: threshold of the labelled pipeline, in [0, 1].
         pseudo_labels: thresholds of the pseudo-label pipeline from generation 1 on; the last holds on.
+        share: of the crops that must reach their threshold, in [0, 1]; the others are taken as they come. 1 is the
+            paper's filter, 0 none.
 
     Raises:
         ValueError: a threshold is not in [0, 1], or the list is empty.
     """
 
-    def __init__(self, labelled: float, pseudo_labels: Sequence[float]) -> None:
+    def __init__(self, labelled: float, pseudo_labels: Sequence[float], share: float) -> None:
+        self.share = between("share", share, 0, 1)
         self._labelled = between("labelled", labelled, 0, 1)
         self._pseudo_labels = [between("pseudo_labels", t, 0, 1) for t in numbers("pseudo_labels", pseudo_labels)]
 

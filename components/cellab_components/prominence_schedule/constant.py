@@ -15,12 +15,15 @@ class Constant:
     Args:
         labelled: threshold of the labelled pipeline, in [0, 1].
         pseudo_labels: threshold of the pseudo-label pipeline.
+        share: of the crops that must reach their threshold, in [0, 1]; the others are taken as they come. 1 is the
+            paper's filter, 0 none.
 
     Raises:
         ValueError: a threshold is not in [0, 1].
     """
 
-    def __init__(self, labelled: float, pseudo_labels: float) -> None:
+    def __init__(self, labelled: float, pseudo_labels: float, share: float) -> None:
+        self.share = between("share", share, 0, 1)
         self._labelled = between("labelled", labelled, 0, 1)
         self._pseudo_labels = between("pseudo_labels", pseudo_labels, 0, 1)
 

@@ -19,12 +19,15 @@ class Linear:
         start: threshold of the pseudo-label pipeline in generation 1.
         end: the one that it arrives at.
         generations: the generation in which it arrives, at least 2.
+        share: of the crops that must reach their threshold, in [0, 1]; the others are taken as they come. 1 is the
+            paper's filter, 0 none.
 
     Raises:
         ValueError: a threshold is not in [0, 1], or `generations` is not a whole number of at least 2.
     """
 
-    def __init__(self, labelled: float, start: float, end: float, generations: int) -> None:
+    def __init__(self, labelled: float, start: float, end: float, generations: int, share: float) -> None:
+        self.share = between("share", share, 0, 1)
         self._labelled = between("labelled", labelled, 0, 1)
         self._start = between("start", start, 0, 1)
         self._end = between("end", end, 0, 1)

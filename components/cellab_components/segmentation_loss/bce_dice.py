@@ -29,6 +29,8 @@ class BceDice:
         ValueError: `dice_weight` is below 0, or `smoothing` is not above 0.
     """
 
+    is_proper = False
+
     def __init__(self, dice_weight: float, smoothing: float) -> None:
         self.bce = Bce()
         self.dice_weight = between("dice_weight", dice_weight, 0, float("inf"), open_high=True)

@@ -32,6 +32,8 @@ class Bootstrapped:
         ValueError: `beta` is not above 0 and at most 1, or `hard` is not a boolean.
     """
 
+    is_proper = False
+
     def __init__(self, beta: float, *, hard: bool) -> None:
         self.bce = Bce()
         self.beta = positive("beta", between("beta", beta, 0, 1))

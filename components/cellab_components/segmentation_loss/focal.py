@@ -32,6 +32,8 @@ class Focal:
         ValueError: `gamma` is below 0, or `alpha` is not in [0, 1].
     """
 
+    is_proper = False
+
     def __init__(self, gamma: float, alpha: float) -> None:
         self.gamma = between("gamma", gamma, 0, float("inf"), open_high=True)
         self.alpha = between("alpha", alpha, 0, 1)

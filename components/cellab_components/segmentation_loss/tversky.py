@@ -32,6 +32,8 @@ class Tversky:
         ValueError: an argument is not above 0.
     """
 
+    is_proper = False
+
     def __init__(self, alpha: float, beta: float, smoothing: float) -> None:
         self.alpha = positive("alpha", alpha)
         self.beta = positive("beta", beta)

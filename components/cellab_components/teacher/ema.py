@@ -66,7 +66,7 @@ class ExponentialMovingAverage:
         labelled_by_teacher = {name: share * factor for name, share in shares.items() if name != "labelled"}
         return {"labelled": 1 - sum(labelled_by_teacher.values()), **labelled_by_teacher}
 
-    def update(self, step: int) -> None:
+    def update(self, step: int, logits: "Tensor", targets: "Tensor") -> None:  # noqa: ARG002
         """Moves the average towards the member after its step (from 1)."""
         decay = min(self.decay, 1 - 1 / (step + 1))
         for average, weight in zip(self._average.parameters(), self._member.parameters(), strict=True):

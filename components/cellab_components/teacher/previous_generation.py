@@ -32,7 +32,7 @@ class PreviousGeneration:
         """The shares of a batch's sources, as the data mix says; `progress` is that of the training, in [0, 1]."""
         return shares
 
-    def update(self, step: int) -> None:
+    def update(self, step: int, logits: "Tensor", targets: "Tensor") -> None:
         """Parents learn nothing more."""
 
     def kept(self) -> "nn.Module":

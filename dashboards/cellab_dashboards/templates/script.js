@@ -32,7 +32,7 @@
     responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
   };
-  for (const name of ["curves", "thresholds"]) {
+  for (const name of ["curves", "thresholds", "scores"]) {
     const content = read(name);
     if (!content) continue;
     const plot = document.getElementById(name);

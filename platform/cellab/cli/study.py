@@ -73,6 +73,8 @@ def plan(
     if as_json:
         console.print_json(planned)
         return
+    for notice in study.notices:
+        console.notices(soft_wrap=True).print(f"notice: {notice}", style="yellow")
     terminal = console.results()
     terminal.print(plan_table(planned, study, terminal.width))
 

@@ -53,6 +53,11 @@ def ranking_table(ranking: Ranking, width: int) -> Group:
         + (" Hidden recall: of hidden objects in training frames.\n" if _hidden(ranking) else "\n"),
     )
     note = [Text("* baseline", style="dim")] if several else []
+    note += [
+        Text(f"{arm.arm}: by given masks alone (pu_score, validation) generation {arm.best} is better than the last.")
+        for arm in ranking.arms
+        if arm.best != arm.generation
+    ]
     return Group(head, laid_out(columns, rows, width), *note, *_troubles(ranking))
 
 

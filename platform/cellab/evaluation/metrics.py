@@ -15,20 +15,22 @@ Average = Literal["micro", "macro"]
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels of a prediction against a reference: true positives, false positives, false negatives."""
+    """Pixels of a prediction against a reference: true and false positives, false and true negatives."""
 
     tp: int
     fp: int
     fn: int
+    tn: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
 
 
 def count(prediction: Mask, reference: Mask) -> Counts:
     """Counts of two binary masks of one shape."""
     tp = int(np.count_nonzero(prediction & reference))
-    return Counts(tp, int(np.count_nonzero(prediction)) - tp, int(np.count_nonzero(reference)) - tp)
+    fp, fn = (int(np.count_nonzero(mask)) - tp for mask in (prediction, reference))
+    return Counts(tp, fp, fn, prediction.size - tp - fp - fn)
 
 
 def count_hidden(prediction: Mask, given: Mask, truth: Mask) -> Counts:
@@ -62,6 +64,18 @@ def precision(counts: Counts) -> float:
 def recall(counts: Counts) -> float:
     """TP / (TP + FN); where the reference is empty, 1 if the prediction is too, else 0."""
     return _ratio(counts.tp, counts.tp + counts.fn, counts)
+
+
+def pu_score(counts: Counts) -> float:
+    """Recall squared over the share of pixels that are predicted; 0 where nothing is predicted, or nothing marked.
+
+    Of given masks that miss cells at random it is precision times recall against the truth, over the share of cells:
+    a number of at least 0, which may exceed 1, and orders predictions of the same frames (Lee and Liu 2003).
+    """
+    predicted, marked = counts.tp + counts.fp, counts.tp + counts.fn
+    if not predicted or not marked:
+        return 0.0
+    return (counts.tp / marked) ** 2 * (predicted + counts.fn + counts.tn) / predicted
 
 
 METRICS: dict[str, Callable[[Counts], float]] = dict(zip(METRIC_NAMES, (dice, jaccard, precision, recall), strict=True))

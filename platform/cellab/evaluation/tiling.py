@@ -7,28 +7,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cellab.requests import Tiles
+
 
 def predict(
     votes: Callable[[Tensor], Tensor],
     frame: NDArray[np.uint8],
-    tile: int,
-    overlap: float,
-    batch_size: int,
+    tiles: Tiles,
     device: torch.device,
 ) -> NDArray[np.float32]:
     """The probability of every pixel of a frame, by each voter.
 
     Args:
-        votes: images (B, 1, tile, tile) in [0, 1] to probabilities (K, B, 1, tile, tile) of K voters.
+        votes: images (B, 1, S, S) in [0, 1] to probabilities (K, B, 1, S, S) of K voters.
         frame: (H, W) of any size; mirrored beyond its border where tiles stick out.
-        tile: side of a tile, in pixels; a multiple of the network's stride.
-        overlap: share of a tile that it has in common with its neighbour, in [0, 1).
-        batch_size: tiles at once.
+        tiles: their side, a multiple of the network's stride; what they have in common, in [0, 1); how many at once.
         device: where the voters are.
 
     Returns:
         (K, H, W) in [0, 1].
     """
+    tile, overlap = tiles.tile, tiles.overlap
     height, width = frame.shape
     rows, columns = starts(height, tile, overlap), starts(width, tile, overlap)
     padded = np.pad(frame, _padding(height, rows, tile) + _padding(width, columns, tile), mode="reflect")
@@ -36,9 +35,9 @@ def predict(
     window = smooth_window(tile)
     total: NDArray[np.float64] | None = None
     weight = np.zeros(padded.shape, np.float64)
-    for chunk in _chunks(places, batch_size):
-        tiles = np.stack([padded[row : row + tile, column : column + tile] for row, column in chunk])
-        images = torch.from_numpy(tiles)[:, None].to(device).float() / 255
+    for chunk in _chunks(places, tiles.batch_size):
+        cut = np.stack([padded[row : row + tile, column : column + tile] for row, column in chunk])
+        images = torch.from_numpy(cut)[:, None].to(device).float() / 255
         of_chunk = votes(images)[:, :, 0].cpu().numpy()  # (K, B, tile, tile)
         total = np.zeros((len(of_chunk), *padded.shape), np.float64) if total is None else total
         for number, (row, column) in enumerate(chunk):

@@ -62,7 +62,7 @@ class OnRay:
     def run(self, lineages: Iterable[Lineage | None], store: Store, data_path: Path, observer: Observer) -> Executed:
         """Runs each lineage as a Tune trial on the connected cluster; see `Executor`."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        supply = Supply(lineages, observer)
+        supply = Supply(lineages, observer, _slots)
         slots = _slots(supply.come.values())
         broker = Broker.options(scheduling_strategy=here).remote(store.url, data_path, slots)  # type: ignore[attr-defined]
         supply.begin(broker, most=2 * slots + 2)
@@ -92,8 +92,8 @@ def _check_names() -> None:
 def _stop(supply: Supply, broker: Any, observer: Observer) -> Executed:
     try:
         state: State = ray.get(broker.stop.remote(), timeout=STOP_SECONDS)
-    except ray.exceptions.RayError:  # nothing is known but what is stored
-        return Executed({}, NOTHING)
+    except ray.exceptions.RayError:  # of those that had not ended nothing is known but what is stored
+        return Executed(supply.endings, NOTHING)
     observer.watch(lambda: state.snapshot)
     endings = endings_when_stopped(supply.come, supply.endings, state.running, state.waiting)
     return Executed(endings, state.snapshot)

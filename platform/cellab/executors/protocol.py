@@ -90,26 +90,8 @@ class Executor(Protocol):
         """
 
 
-class Nobody:
-    """An observer who lets everything happen."""
-
-    def tell(self, text: str) -> None:
-        """Says nothing."""
-
-    def warn(self, text: str) -> None:
-        """Says nothing."""
-
-    def watch(self, look: Callable[[], Snapshot]) -> None:
-        """Does not look."""
-
-    def ended(self, key: Key, ending: Ending) -> None:
-        """Says nothing."""
-
-    def check(self) -> None:
-        """Never stops it."""
-
-    def stopping(self) -> None:
-        """Says nothing."""
+class Nobody(Observer):
+    """An observer who lets everything happen, and is told in vain."""
 
     def uninterrupted(self) -> AbstractContextManager[None]:
         """Never interrupts."""

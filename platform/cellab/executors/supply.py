@@ -1,6 +1,6 @@
 """Gives Ray Tune one lineage after the other, and hears how each ended."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
 import ray
@@ -34,10 +34,14 @@ class Supply(Searcher):
     Args:
         lineages: asked for the next when there is room; None: not before another has ended.
         observer: told how each ended.
+        check: refuses lineages of which a stage needs more than there is.
     """
 
-    def __init__(self, lineages: Iterable[Lineage | None], observer: Observer) -> None:
+    def __init__(
+        self, lineages: Iterable[Lineage | None], observer: Observer, check: Callable[[Iterable[Lineage]], object]
+    ) -> None:
         super().__init__()
+        self._check = check
         self.come = known(lineages)
         self.endings: Endings = {}
         self._next = iter(lineages)
@@ -64,6 +68,7 @@ class Supply(Searcher):
             return None
         key = key_of(lineage)
         if key not in self.come:
+            self._check([lineage])
             self.come[key] = lineage
             ray.get(self._broker.add.remote([lineage]))
         self._running[trial_id] = key

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from cellab.errors import CellabError, DataError, DivergedError
 from cellab.fingerprint import stage_fingerprint
-from cellab.outcomes import Diverged, Outcome
+from cellab.outcomes import METRICS, Diverged, Outcome
 from cellab.requests import Request, Result, as_json
 from cellab.stage import CheckpointFile, Progress, Stage, Watch, Workplace
 from cellab.stage_kinds import kind_of
-from cellab.store import METRICS, Store
+from cellab.store import Store
 
 CHECKPOINT_SECONDS = 60.0
 

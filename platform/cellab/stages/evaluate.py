@@ -5,19 +5,18 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 import torch
-from torch import Tensor
 
 from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Voting
 from cellab.data.dataset import Dataset
-from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, recall
-from cellab.evaluation.names import HIDDEN_RECALL, SPLITS
-from cellab.evaluation.tiling import predict
-from cellab.requests import Evaluate, Evaluated, Measurement
+from cellab.evaluation.calibration import HALF, cut_of, stretched
+from cellab.evaluation.ensemble import Ensemble, spread
+from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, pu_score, recall
+from cellab.evaluation.names import HIDDEN_RECALL, PU_SCORE, SPLITS
+from cellab.requests import Evaluate, Evaluated, Measurement, Tiles
 from cellab.settings import Evaluation
 from cellab.stage import Workplace
-from cellab.training.networks import UNET, load_network, to_channels_last
 
 OVERLAYS = "overlays.h5"
 
@@ -32,25 +31,24 @@ def evaluate(request: Evaluate, workplace: Workplace) -> Evaluated:
     settings = request.settings
     device = torch.device(request.compute.device)
     voting = instantiate(settings.voting, "evaluation.voting", Voting)
-    members = [load_network(request.unet, "unet", workplace.inputs[key] / UNET, device) for key in request.members]
-
-    def votes(images: Tensor) -> Tensor:
-        return voting.votes(members, to_channels_last(images))
-
+    tiles = Tiles(settings.tile, settings.overlap, settings.batch_size)
+    ensemble = Ensemble(request.unet, request.members, voting, tiles, workplace, device)
+    cut = cut_of(request.calibrated, workplace)
     rows: list[Measurement] = []
     with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / OVERLAYS) as pictures:
         chosen = {split: _evaluated(data, split, settings) for split in SPLITS}
         total, done = sum(map(len, chosen.values())), 0
         for split, indices in chosen.items():
             tally = _Tally()
-            shown = set(_spread(indices, settings.overlays).tolist())
+            shown = set(spread(indices, settings.overlays).tolist())
             for index, frame, given, truth in _frames(data, request.data.scale, indices):
-                voted = predict(votes, frame, settings.tile, settings.overlap, settings.batch_size, device)
-                decided = voting.target(torch.from_numpy(voted)[:, None, None])[0, 0].numpy() > 0.5
+                votes = stretched(torch.from_numpy(ensemble.predict(frame)), cut)
+                decided = voting.target(votes[:, None, None])[0, 0].numpy() > HALF
                 annotated = bool(data.annotated[index])
                 tally.add(decided, given if annotated else None, truth)
                 if index in shown:
-                    _save_overlay(pictures, split, index, data.names[index], frame, given, truth, voted.mean(axis=0))
+                    vote = votes.mean(dim=0).numpy()
+                    _save_overlay(pictures, split, index, data.names[index], frame, given, truth, vote)
                 done += 1
                 workplace.progress(done, total)
             rows += tally.rows(split)
@@ -62,16 +60,7 @@ def _evaluated(data: Dataset, split: str, settings: Evaluation) -> np.ndarray:
     indices: np.ndarray = data.indices(split)
     if not data.has_truth:
         indices = indices[data.annotated[indices]]
-    if split == "train" and settings.train_frames is not None:
-        indices = _spread(indices, settings.train_frames)
-    return indices
-
-
-def _spread(indices: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the indices, evenly spaced; all where there are fewer."""
-    if len(indices) <= count:
-        return indices
-    return indices[np.round(np.linspace(0, len(indices) - 1, count)).astype(int)] if count else indices[:0]
+    return spread(indices, settings.train_frames) if split == "train" else indices
 
 
 def _frames(data: Dataset, scale: float, indices: np.ndarray) -> Iterator[tuple[int, np.ndarray, Mask, Mask | None]]:
@@ -104,6 +93,8 @@ class _Tally:
             for reference, counts in (("given", self.given), ("truth", self.truth)):
                 for name, metric in METRICS.items() if counts else ():
                     yield Measurement(split, reference, how, name, average(metric, counts, how))
+            if how == "micro" and self.given:
+                yield Measurement(split, "given", how, PU_SCORE, average(pu_score, self.given, how))
             if self.hidden:
                 yield Measurement(split, "truth", how, HIDDEN_RECALL, average(recall, self.hidden, how))
 

@@ -14,7 +14,7 @@ import yaml
 from cellab.errors import CellabError
 from cellab.plain import PlainMapping, mapping
 from cellab.study_files.records import Description, Ranking
-from cellab.study_files.tables import PSEUDO_LABELS, RESULTS, read_table, write_table
+from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, read_table, write_table
 
 T = TypeVar("T")
 
@@ -66,6 +66,11 @@ class StudyFolder:
         return self.path / "pseudo_labels.parquet"
 
     @property
+    def calibrations(self) -> Path:
+        """A row for each calibrated vote, and for each of its members."""
+        return self.path / "calibrations.parquet"
+
+    @property
     def ranking(self) -> Path:
         """The arms by rank, and what became of each trial."""
         return self.path / "arms.json"
@@ -115,6 +120,10 @@ class StudyFolder:
         """Writes `pseudo_labels.parquet`."""
         replace(self.pseudo_labels, lambda path: write_table(counters, path))
 
+    def write_calibrations(self, calibrations: pl.DataFrame) -> None:
+        """Writes `calibrations.parquet`."""
+        replace(self.calibrations, lambda path: write_table(calibrations, path))
+
     def read_description(self) -> Description:
         """`study.yaml`."""
         return read(self.description, _description)
@@ -134,6 +143,10 @@ class StudyFolder:
     def read_results(self) -> pl.DataFrame:
         """`results.parquet`, with the columns `RESULTS`."""
         return read(self.results, lambda path: read_table(path, RESULTS))
+
+    def read_calibrations(self) -> pl.DataFrame:
+        """`calibrations.parquet`, with the columns `CALIBRATIONS`."""
+        return read(self.calibrations, lambda path: read_table(path, CALIBRATIONS))
 
     def read_pseudo_labels(self) -> pl.DataFrame:
         """`pseudo_labels.parquet`, with the columns `PSEUDO_LABELS`."""

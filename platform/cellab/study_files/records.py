@@ -104,6 +104,7 @@ class ArmSummary:
         baseline: whether the others are compared with it.
         overrides: what sets it apart.
         generation: its last one, which is scored.
+        best: the one that the score of given masks alone, on validation, puts first; the last where there is no score.
         planned: how many trials it has.
         completed: how many of them completed; `diverged`, `failed` and `stopped` likewise.
         validation: scores on validation, by metric, over completed trials.
@@ -116,6 +117,7 @@ class ArmSummary:
     baseline: bool
     overrides: tuple[str, ...]
     generation: int
+    best: int
     planned: int
     completed: int
     diverged: int

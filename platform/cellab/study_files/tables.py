@@ -1,4 +1,4 @@
-"""The tables of a study: columns and types of `results.parquet` and `pseudo_labels.parquet`."""
+"""The tables of a study: columns and types of `results`, `pseudo_labels` and `calibrations`, all `.parquet`."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -30,6 +30,15 @@ PSEUDO_LABELS: Schema = {
     "dice_accepted": pl.Float64,
     "dice_rejected": pl.Float64,
     "threshold": pl.List(pl.Float64),
+}
+CALIBRATIONS: Schema = {
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "generation": pl.Int64,
+    "member": pl.Int64,  # null: of the vote of all of them
+    "label_frequency": pl.Float64,
+    "cut": pl.Float64,
+    "scores": pl.List(pl.Float64),  # of cuts evenly spaced from 0 to 1
 }
 
 

@@ -35,16 +35,28 @@ class TrainingState(TypedDict):
     parts: dict[str, Mapping[str, object]]
 
 
-def state_of(step: int, parts: Mapping[str, Stateful]) -> TrainingState:
-    """The state after so many steps."""
-    return {"step": step, "parts": {name: part.state_dict() for name, part in parts.items()}}
+class TrainingRun:
+    """What is trained step by step; the states of its parts are its own.
 
+    Attributes:
+        step: those that are done.
+    """
 
-def restore(parts: Mapping[str, Stateful], state: TrainingState) -> int:
-    """Puts every part into its state, and tells after how many steps that was."""
-    for name, part in parts.items():
-        part.load_state_dict(state["parts"][name])
-    return state["step"]
+    step = 0
+
+    def parts(self) -> Mapping[str, Stateful]:
+        """All of it that changes, by name."""
+        raise NotImplementedError
+
+    def state_dict(self) -> TrainingState:
+        """All of it that changes."""
+        return {"step": self.step, "parts": {name: part.state_dict() for name, part in self.parts().items()}}
+
+    def load_state_dict(self, state: TrainingState) -> None:
+        """Goes on from there."""
+        self.step = state["step"]
+        for name, part in self.parts().items():
+            part.load_state_dict(state["parts"][name])
 
 
 class Checkpoint:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cellab.contracts import Augmentation
 from cellab.errors import CellabError
+from cellab.requests import Prominence
 from cellab.training.frames import Frames
 from cellab.training.planes import Planes
 
@@ -58,12 +59,14 @@ class CropSource:
         self.augmentation = augmentation
         self.max_tries = max_tries
 
-    def draw(self, count: int, threshold: float, generator: torch.Generator, *, only_annotated: bool = False) -> Crops:
-        """Draws crops whose prominence reaches a threshold.
+    def draw(
+        self, count: int, prominence: Prominence, generator: torch.Generator, *, only_annotated: bool = False
+    ) -> Crops:
+        """Draws crops of which a share is prominent.
 
         Args:
             count: how many.
-            threshold: least prominence, in [0, 1]; 0 accepts every candidate.
+            prominence: of their masks.
             generator: where all random numbers come from.
             only_annotated: whether frames without a mask, which say nothing of what is background, are left out.
 
@@ -71,8 +74,7 @@ class CropSource:
             CellabError: none is found in `max_tries` candidates a crop.
         """
         frames = self.frames
-        among = self.annotated if only_annotated else self.all
-        places, tried = self._places(count, threshold, generator, among)
+        places, tried = self.places(count, prominence, generator, only_annotated=only_annotated)
         images, others = views(frames.planes, places, self.crop_size, self.augmentation, generator)
         labels = (others >= 0.5).float()
         masks = torch.zeros_like(images) if frames.areas is None else labels[:, :1]
@@ -80,9 +82,20 @@ class CropSource:
         annotated = frames.annotated[places[:, 0]].to(images.device)
         return Crops(images, masks, truths, tried, tried - count, annotated)
 
-    def _places(self, count: int, threshold: float, generator: torch.Generator, among: Tensor) -> tuple[Tensor, int]:
+    def places(
+        self, count: int, prominence: Prominence, generator: torch.Generator, *, only_annotated: bool = False
+    ) -> tuple[Tensor, int]:
+        """The places (count, 3) of such crops: frame, top, left, the prominent ones first; and candidates tried."""
+        among = self.annotated if only_annotated else self.all
+        filtered = count if prominence.share == 1 else chosen(count, prominence.share, generator)
+        places, tried = self._prominent(filtered, prominence.least, generator, among)
+        if filtered < count:
+            places = torch.cat([places, self._candidates(count - filtered, generator, among)])
+        return places, tried + count - filtered
+
+    def _prominent(self, count: int, threshold: float, generator: torch.Generator, among: Tensor) -> tuple[Tensor, int]:
         """(count, 3) of frame, top, left; and how many candidates it took."""
-        accepted: list[Tensor] = []
+        accepted: list[Tensor] = [torch.empty(0, 3, dtype=torch.int64)]
         found = tried = 0
         chunk = count
         while found < count:
@@ -90,7 +103,8 @@ class CropSource:
                 raise CellabError(
                     f"{tried} crops of {self.crop_size} x {self.crop_size} were tried for {count} whose prominence "
                     f"(mean of the mask) reaches {threshold:g}, and {found} found: lower "
-                    "prominence_schedule.labelled (for pseudo-labels prominence_schedule.pseudo_labels)."
+                    "prominence_schedule.labelled (for pseudo-labels prominence_schedule.pseudo_labels), or "
+                    "prominence_schedule.share."
                 )
             candidates = self._candidates(chunk, generator, among)
             passed = (self._prominence(candidates) >= threshold).nonzero()[:, 0][: count - found]
@@ -111,6 +125,11 @@ class CropSource:
         if self.frames.areas is None:
             return torch.ones(len(candidates))
         return self.frames.areas.prominence(candidates, self.crop_size)
+
+
+def chosen(count: int, share: float, generator: torch.Generator) -> int:
+    """How many of `count` fall to something that each falls to with a probability."""
+    return int((torch.rand(count, generator=generator) < share).sum())
 
 
 def views(

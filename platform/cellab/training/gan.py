@@ -1,6 +1,7 @@
 """A lineage's generator and its discriminators while they are trained, one step after the other (paper 6, 7, 8)."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -8,24 +9,23 @@ from torch import Tensor, nn
 from cellab.building import instantiate
 from cellab.contracts import Augmentation, DiscriminatorEnsemble, GanAugmentation, GanLoss
 from cellab.errors import DivergedError
-from cellab.requests import GanTrained, TrainGan
-from cellab.training.checkpoint import Stateful, TrainingState, restore, state_of
+from cellab.requests import GanTrained, Prominence, TrainGan
+from cellab.training.checkpoint import Stateful, TrainingRun
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
 from cellab.training.networks import build_network, to_channels_last
 from cellab.training.streams import Streams
 
+ANY = Prominence(least=0.0, share=0.0)  # frames alone have no masks to be prominent
 
-class Gan:
+
+class Gan(TrainingRun):
     """A generator against D discriminators, each with its own loss and optimiser.
 
     Args:
         request: what is trained.
         frames: the training frames, which it does not change.
-
-    Attributes:
-        step: steps of the generator's optimiser that are done.
     """
 
     def __init__(self, request: TrainGan, frames: Frames) -> None:
@@ -49,11 +49,10 @@ class Gan:
         looks = instantiate(request.settings.crop_augmentation, "gan.crop_augmentation", Augmentation)
         self.crops = CropSource(frames, self.generator.size, looks)
         self.history = History(self.settings.steps)
-        self.step = 0
 
     def real(self, count: int) -> Tensor:
         """Real crops (count, 1, S, S) in [-1, 1]."""
-        return to_channels_last(2 * self.crops.draw(count, 0.0, self.streams["crops"]).images - 1)
+        return to_channels_last(2 * self.crops.draw(count, ANY, self.streams["crops"]).images - 1)
 
     def fake(self, count: int) -> Tensor:
         """Generated ones."""
@@ -127,15 +126,8 @@ class Gan:
         """What is told of it."""
         return GanTrained(self.history.report())
 
-    def state_dict(self) -> TrainingState:
-        """All of it that changes."""
-        return state_of(self.step, self._parts())
-
-    def load_state_dict(self, state: TrainingState) -> None:
-        """Goes on from there."""
-        self.step = restore(self._parts(), state)
-
-    def _parts(self) -> dict[str, Stateful]:
+    def parts(self) -> Mapping[str, Stateful]:
+        """The networks, what changes them, and how far everything is."""
         return {
             "generator": self.generator,
             "generator_optimiser": self.generator_optimiser,

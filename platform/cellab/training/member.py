@@ -13,7 +13,7 @@ from cellab.errors import DivergedError
 from cellab.requests import MemberTrained, TrainMember
 from cellab.settings import Training
 from cellab.stage import Progress, Workplace
-from cellab.training.checkpoint import Stateful, TrainingState, restore, state_of
+from cellab.training.checkpoint import Stateful, TrainingRun
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
@@ -22,7 +22,7 @@ from cellab.training.sources import Mixture, pseudo_label_sources
 from cellab.training.streams import Streams
 
 
-class Member:
+class Member(TrainingRun):
     """A U-Net and all that changes while it learns. Several can be stepped in turn in one process: none has a part
     in another's chance.
 
@@ -30,9 +30,6 @@ class Member:
         request: what is trained, on what.
         frames: the training frames with masks, which it does not change.
         workplace: where networks of other stages are.
-
-    Attributes:
-        step: optimiser steps that are done.
     """
 
     def __init__(self, request: TrainMember, frames: Frames, workplace: Workplace) -> None:
@@ -65,7 +62,6 @@ class Member:
             self.streams,
         )
         self.history = History(settings.steps)
-        self.step = 0
 
     def prepare(self, progress: Progress) -> None:
         """Before the first step: fills the buffers of pairs."""
@@ -89,7 +85,7 @@ class Member:
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.scheduler.step()
-        self.teacher.update(self.step)
+        self.teacher.update(self.step, torch.stack(outputs).detach().mean(dim=0), batch.targets)
         self.history.add(loss=value)
 
     def network(self) -> nn.Module:
@@ -108,15 +104,8 @@ class Member:
         """What is told of it."""
         return MemberTrained(self.history.report(), {name: source.report() for name, source in self.sources.items()})
 
-    def state_dict(self) -> TrainingState:
-        """All of it that changes."""
-        return state_of(self.step, self._parts())
-
-    def load_state_dict(self, state: TrainingState) -> None:
-        """Goes on from there."""
-        self.step = restore(self._parts(), state)
-
-    def _parts(self) -> dict[str, Stateful]:
+    def parts(self) -> Mapping[str, Stateful]:
+        """The networks, what changes them, and how far everything is."""
         return {
             "unet": self.unet,
             "optimiser": self.optimiser,
@@ -124,6 +113,7 @@ class Member:
             "teacher": self.teacher,
             "history": self.history,
             "streams": self.streams,
+            **({"loss": self.criterion} if hasattr(self.criterion, "state_dict") else {}),
             **{f"source {name}": source for name, source in self.sources.items()},
         }
 
@@ -149,7 +139,7 @@ class _Untaught:
     def shares(self, shares: Mapping[str, float], progress: float) -> Mapping[str, float]:  # noqa: ARG002
         return shares
 
-    def update(self, step: int) -> None: ...
+    def update(self, step: int, logits: Tensor, targets: Tensor) -> None: ...
 
     def kept(self) -> nn.Module:
         return self._member

@@ -3,22 +3,20 @@
 crop -> parents' mean probability X -> gate on the entropy of the soft X -> target -> recombination -> buffer
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from cellab.contracts import Acceptance, Entropy, Voting
-from cellab.requests import SourceReport
+from cellab.evaluation.calibration import HALF, stretched
+from cellab.requests import Prominence, SourceReport
 from cellab.settings import PseudoLabels
-from cellab.training.crops import Crops
-from cellab.training.names import Counters
+from cellab.training.crops import Crops, chosen
 from cellab.training.replay import Batch, ReplayBuffer, concatenate
-
-THRESHOLDS = 200  # of a gate, about as many as a report keeps
+from cellab.training.tally import Tally, TallyState
 
 Member = Callable[[Tensor], Tensor]
 Recombine = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -33,30 +31,14 @@ class Labelling:
         voting: their combination.
         entropy: (B, 1, H, W) probability to (B,) entropy.
         recombination: (given mask, pseudo-label) to (target, weight), all (B, 1, H, W).
+        cut: the probability from which on a pixel is a cell.
     """
 
     parents: Sequence[Member]
     voting: Voting
     entropy: Entropy
     recombination: Recombine
-
-
-@dataclass
-class Overlap:
-    """Of pseudo-labels with the truth, in pixels: twice those that both call a cell, and those that each does."""
-
-    both: int = 0
-    either: int = 0
-
-    def add(self, pseudo: Tensor, truth: Tensor) -> None:
-        """Masks, bool."""
-        self.both += 2 * int((pseudo & truth).sum())
-        self.either += int(pseudo.sum()) + int(truth.sum())
-
-    @property
-    def dice(self) -> float | None:
-        """None where neither has a cell."""
-        return self.both / self.either if self.either else None
+    cut: float = HALF
 
 
 class SourceState(TypedDict):
@@ -65,9 +47,7 @@ class SourceState(TypedDict):
     buffer: dict[str, Tensor]
     waiting: dict[str, Tensor]
     acceptance: Mapping[str, object]
-    counters: dict[str, int]
-    overlaps: list[dict[str, int]]
-    thresholds: list[float]
+    tally: TallyState
 
 
 class PseudoLabelSource:
@@ -81,7 +61,7 @@ class PseudoLabelSource:
         labelling: the components.
         acceptance: the gate, this source's own.
         settings: sizes and probabilities.
-        minimum_prominence: least mean of a pseudo-label (guards generated crops against learning emptiness), or 0.
+        prominence: of pseudo-labels (guards generated crops against learning emptiness).
         generator: random stream of the draws.
         device: where images are.
         pairs_age: whether what was labelled goes out of date: every draw then makes new pairs, and none is kept for
@@ -94,7 +74,7 @@ class PseudoLabelSource:
         labelling: Labelling,
         acceptance: Acceptance,
         settings: PseudoLabels,
-        minimum_prominence: float,
+        prominence: Prominence,
         generator: torch.Generator,
         device: torch.device,
         *,
@@ -104,16 +84,14 @@ class PseudoLabelSource:
         self.labelling = labelling
         self.acceptance = acceptance
         self.settings = settings
-        self.minimum_prominence = minimum_prominence
+        self.prominence = prominence
         self.generator = generator
         self.device = device
         self.pairs_age = pairs_age
         self.refresh_probability = 1.0 if pairs_age else settings.refresh_probability
         self.buffer = ReplayBuffer(settings.capacity)
         self.waiting: Batch | None = None  # accepted in the last labelled batch, not yet asked for
-        self.counters = Counters()
-        self.accepted, self.rejected = Overlap(), Overlap()
-        self.thresholds: list[float] = []
+        self.tally = Tally()
 
     @property
     def is_dry(self) -> bool:
@@ -132,10 +110,10 @@ class PseudoLabelSource:
 
     def draw(self, count: int) -> Batch | None:
         """`count` pairs: new ones with the refresh probability, else kept ones; fewer, or None, if none is kept."""
-        fresh = int((torch.rand(count, generator=self.generator) < self.refresh_probability).sum())
+        fresh = chosen(count, self.refresh_probability, self.generator)
         pairs = self._new_pairs(fresh, self.settings.refresh_tries) if fresh else None
         if pairs is not None:
-            self.counters.refreshes += len(pairs)
+            self.tally.counters.refreshes += len(pairs)
             self.buffer.push(pairs)
         missing = count - (0 if pairs is None else len(pairs))
         if len(self.buffer) == 0 or missing == 0:
@@ -154,7 +132,7 @@ class PseudoLabelSource:
                 count -= len(found[-1])
                 tries = 0
             elif tries >= max_tries:
-                self.counters.gave_up += 1
+                self.tally.counters.gave_up += 1
                 count -= 1
                 tries = 0
             else:
@@ -166,36 +144,31 @@ class PseudoLabelSource:
     def _label_batch(self) -> Batch:
         """Labels one batch of proposals; gives those that pass."""
         crops = self.propose(self.settings.batch_size)
-        votes = self.labelling.voting.votes(self.labelling.parents, crops.images)
+        votes = stretched(self.labelling.voting.votes(self.labelling.parents, crops.images), self.labelling.cut)
         entropies = self.labelling.entropy(votes.mean(dim=0)).tolist()
         passed = torch.tensor(self.acceptance(entropies, votes), device=self.device)
         pseudo = self.labelling.voting.target(votes)
-        full = pseudo.mean(dim=(1, 2, 3)) >= self.minimum_prominence
+        full = pseudo.mean(dim=(1, 2, 3)) >= self._least(len(pseudo)).to(self.device)
         keep = passed & full
 
-        self._count(crops, passed, keep)
+        self.tally.count(crops.tried, crops.rejected, passed, keep, self.acceptance.threshold)
         if crops.truths is not None:
-            for overlap, chosen in ((self.accepted, keep), (self.rejected, ~keep)):
-                overlap.add((pseudo > 0.5)[chosen], (crops.truths > 0.5)[chosen])
+            self.tally.compare(pseudo, crops.truths, keep)
         targets, weights = self.labelling.recombination(crops.masks, pseudo)
         if crops.annotated is not None:  # where there is no mask, nothing contradicts the pseudo-label
             given = crops.annotated[:, None, None, None]
             targets, weights = torch.where(given, targets, pseudo), torch.where(given, weights, 1.0)
         return Batch(crops.images, targets, weights)[keep]
 
-    def _count(self, crops: Crops, passed: Tensor, keep: Tensor) -> None:
-        self.counters.tried += crops.tried
-        self.counters.rejected_by_prominence += crops.rejected
-        self.counters.rejected_by_entropy += int((~passed).sum())
-        self.counters.rejected_as_empty += int((passed & ~keep).sum())
-        self.counters.accepted += int(keep.sum())
-        self.thresholds.append(self.acceptance.threshold)
+    def _least(self, count: int) -> Tensor:
+        """The least mean (count,) of each of the next pseudo-labels."""
+        if self.prominence.share == 1 or self.prominence.least == 0:
+            return torch.full((count,), self.prominence.least)
+        return self.prominence.least * (torch.rand(count, generator=self.generator) < self.prominence.share)
 
     def report(self) -> SourceReport:
-        """What it went through; the gate's threshold is thinned, and where there is none left out."""
-        stride = max(1, len(self.thresholds) // THRESHOLDS)
-        finite = [value for value in self.thresholds[::stride] if math.isfinite(value)]
-        return SourceReport(replace(self.counters), self.accepted.dice, self.rejected.dice, finite)
+        """What it went through."""
+        return self.tally.report()
 
     def state_dict(self) -> SourceState:
         """Buffers, gate and counters."""
@@ -203,9 +176,7 @@ class PseudoLabelSource:
             "buffer": self.buffer.state_dict(),
             "waiting": self.waiting.state_dict() if self.waiting is not None else {},
             "acceptance": dict(self.acceptance.state_dict()),
-            "counters": asdict(self.counters),
-            "overlaps": [asdict(self.accepted), asdict(self.rejected)],
-            "thresholds": list(self.thresholds),
+            "tally": self.tally.state_dict(),
         }
 
     def load_state_dict(self, state: SourceState) -> None:
@@ -213,6 +184,4 @@ class PseudoLabelSource:
         self.buffer.load_state_dict(state["buffer"], self.device)
         self.waiting = Batch.of_state(state["waiting"], self.device) if state["waiting"] else None
         self.acceptance.load_state_dict(state["acceptance"])
-        self.counters = Counters(**state["counters"])
-        self.accepted, self.rejected = (Overlap(**each) for each in state["overlaps"])
-        self.thresholds = list(state["thresholds"])
+        self.tally.load_state_dict(state["tally"])

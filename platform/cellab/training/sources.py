@@ -1,23 +1,53 @@
 """Where a member's batches come from: labelled crops, pseudo-labelled ones, and generated ones with pseudo-labels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from cellab.building import instantiate
-from cellab.contracts import Acceptance, Entropy, Generator, Recombination, Teacher, Voting
-from cellab.requests import PseudoLabelling
+from cellab.contracts import Acceptance, Entropy, Recombination, Teacher, Voting
+from cellab.evaluation.calibration import cut_of
+from cellab.outcomes import METRICS, Outcome
+from cellab.requests import GeneratedLabelled, Labels, Prominence, PseudoLabelling, SourceReport
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, views
+from cellab.training.generated import GeneratedImages
+from cellab.training.labels import FrameLabelSource, PoolSource, read_frames
 from cellab.training.names import GENERATED, LABELLED, PSEUDO
-from cellab.training.networks import GENERATOR, load_network
 from cellab.training.planes import Planes
 from cellab.training.pseudo_labels import Labelling, PseudoLabelSource, Recombine
 from cellab.training.replay import Batch, concatenate
 from cellab.training.streams import Streams
 
+NONE = Prominence(least=0.0, share=1.0)  # is asked of pseudo-labels of real crops
+
 Shares = Callable[[float], Mapping[str, float]]
+
+
+class Source(Protocol):
+    """Where pairs of images and pseudo-labels come from."""
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether it has nothing to give."""
+
+    def fill(self, progress: Callable[[int, int], None] = ...) -> None:
+        """Prepares what it can before the first step."""
+
+    def draw(self, count: int) -> Batch | None:
+        """`count` pairs; fewer, or None, where it has no more."""
+
+    def report(self) -> SourceReport:
+        """What it went through."""
+
+    def state_dict(self) -> Mapping[str, object]:
+        """How far it is."""
+
+    def load_state_dict(self, state: Any) -> None:
+        """Goes on from there."""
 
 
 def pseudo_label_sources(
@@ -27,7 +57,7 @@ def pseudo_label_sources(
     crops: CropSource,
     workplace: Workplace,
     streams: Streams,
-) -> dict[str, PseudoLabelSource]:
+) -> dict[str, Source]:
     """A source for each kind of crop that is wanted and that a teacher labels, by its name.
 
     Args:
@@ -35,70 +65,138 @@ def pseudo_label_sources(
         shares: of each source; those without one are left out.
         teacher: who labels, once it has been given to a member.
         crops: real ones.
-        workplace: where the generator's weights are.
+        workplace: where the generator's weights are, or what was labelled before.
         streams: random streams of the member.
     """
-    threshold = labelling.prominence
-    settings = labelling.settings
+    makes: type[_Sources] = _SharedLabels if labelling.labels else _OwnLabels
+    sources = makes(labelling, teacher, crops, workplace, streams)
+    found: dict[str, Source] = {}
+    if shares[PSEUDO] > 0:
+        found[PSEUDO] = sources.pseudo()
+    if shares[GENERATED] > 0:
+        found[GENERATED] = sources.generated()
+    return found
 
-    def source(
-        name: str, propose: Callable[[int], Crops], recombination: Recombine, minimum_prominence: float
-    ) -> PseudoLabelSource:
-        components = Labelling(
-            parents=teacher.labellers(),
-            voting=instantiate(labelling.voting, "voting", Voting),
-            entropy=instantiate(labelling.entropy, "entropy", Entropy),
-            recombination=recombination,
+
+class _Sources(ABC):
+    """Makes the sources of a member."""
+
+    def __init__(
+        self,
+        labelling: PseudoLabelling,
+        teacher: Teacher,
+        crops: CropSource,
+        workplace: Workplace,
+        streams: Streams,
+    ) -> None:
+        self.labelling = labelling
+        self.teacher = teacher
+        self.crops = crops
+        self.workplace = workplace
+        self.streams = streams
+        self.voting = instantiate(labelling.voting, "voting", Voting)
+        self.entropy = instantiate(labelling.entropy, "entropy", Entropy)
+        self.cut = cut_of(labelling.calibrated, workplace)
+
+    def acceptance(self) -> Acceptance:
+        """A gate of a source's own."""
+        return instantiate(self.labelling.acceptance, "acceptance", Acceptance)
+
+    def recombination(self) -> Recombination:
+        """What becomes of given masks."""
+        return instantiate(self.labelling.recombination, "recombination", Recombination)
+
+    @abstractmethod
+    def pseudo(self) -> Source:
+        """Of real crops."""
+
+    @abstractmethod
+    def generated(self) -> Source:
+        """Of generated ones."""
+
+
+class _OwnLabels(_Sources):
+    """The teacher labels crops, for this member alone."""
+
+    def pseudo(self) -> Source:
+        places, prominence = self.streams[f"{PSEUDO} crops"], self.labelling.prominence
+        return self._source(
+            PSEUDO, lambda count: self.crops.draw(count, prominence, places), self.recombination(), NONE
         )
-        gate = instantiate(labelling.acceptance, "acceptance", Acceptance)
+
+    def generated(self) -> Source:
+        assert self.labelling.generated is not None  # a share of it is wanted
+        size = self.crops.crop_size
+        images = GeneratedImages(self.labelling.generated, size, self.workplace, self.streams)
+        places = self.streams[f"{GENERATED} crops"]
+
+        def propose(count: int) -> Crops:
+            each = torch.stack([torch.arange(count), torch.zeros(count), torch.zeros(count)], dim=1).long()
+            seen, _ = views(Planes.of_images(images(count)), each, size, self.crops.augmentation, places)
+            return Crops(seen, torch.zeros_like(seen), tried=count)
+
+        least = self.labelling.settings.minimum_prominence
+        prominence = self.labelling.prominence if least is None else Prominence(least, 1.0)
+        return self._source(GENERATED, propose, _no_given_mask, prominence)
+
+    def _source(
+        self, name: str, propose: Callable[[int], Crops], recombination: Recombine, prominence: Prominence
+    ) -> Source:
+        parts = Labelling(self.teacher.labellers(), self.voting, self.entropy, recombination, self.cut)
         return PseudoLabelSource(
             propose,
-            components,
-            gate,
-            settings,
-            minimum_prominence,
-            streams[f"{name} draws"],
-            streams.device,
-            pairs_age=teacher.pairs_age,
+            parts,
+            self.acceptance(),
+            self.labelling.settings,
+            prominence,
+            self.streams[f"{name} draws"],
+            self.streams.device,
+            pairs_age=self.teacher.pairs_age,
         )
 
-    sources = {}
-    if shares[PSEUDO] > 0:
-        places = streams[f"{PSEUDO} crops"]
-        recombination = instantiate(labelling.recombination, "recombination", Recombination)
-        sources[PSEUDO] = source(PSEUDO, lambda count: crops.draw(count, threshold, places), recombination, 0.0)
-    if labelling.generated:
-        minimum = threshold if settings.minimum_prominence is None else settings.minimum_prominence
-        weights = workplace.inputs[labelling.generated.key] / GENERATOR
-        network = load_network(labelling.generated.generator, "generator", weights, streams.device)
-        sources[GENERATED] = source(GENERATED, _Generated(network, crops, streams), _no_given_mask, minimum)
-    return sources
+
+class _SharedLabels(_Sources):
+    """The parents have labelled training frames and generated images, for all members."""
+
+    @property
+    def labels(self) -> Labels:
+        """What they have labelled."""
+        assert self.labelling.labels is not None
+        return self.labelling.labels
+
+    def pseudo(self) -> Source:
+        folders = [self.workplace.inputs[key] for key in self.labels.frames]
+        return FrameLabelSource(
+            self.crops,
+            read_frames(folders, len(self.crops.frames)),
+            self.labelling.prominence,
+            self.cut,
+            self.voting,
+            self.entropy,
+            self.acceptance(),
+            self.recombination(),
+            self.labelling.settings.max_tries,
+            self.streams[f"{PSEUDO} crops"],
+        )
+
+    def generated(self) -> Source:
+        assert self.labels.generated is not None  # a share of it is wanted
+        folder = self.workplace.inputs[self.labels.generated]
+        told = Outcome.from_json(self.labels.generated, (folder / METRICS).read_bytes(), GeneratedLabelled)
+        return PoolSource(
+            folder,
+            told.of(GeneratedLabelled).report,
+            self.crops.augmentation,
+            self.cut,
+            self.voting,
+            self.streams[f"{GENERATED} crops"],
+            self.streams.device,
+        )
 
 
 def _no_given_mask(_given: Tensor, pseudo: Tensor) -> tuple[Tensor, Tensor]:
     """A generated crop has no given mask to recombine with."""
     return pseudo, torch.ones_like(pseudo)
-
-
-class _Generated:
-    """Proposals from the lineage's generator, upsampled to the crops' size and augmented like them (paper 4.3)."""
-
-    def __init__(self, network: Generator, crops: CropSource, streams: Streams) -> None:
-        self.network = network
-        self.crops = crops
-        self.noise = streams["noise"]
-        self.places = streams[f"{GENERATED} crops"]
-        self.streams = streams
-
-    def __call__(self, count: int) -> Crops:
-        size = self.crops.crop_size
-        latent = torch.randn(count, self.network.latent, generator=self.noise).to(self.streams.device)
-        with self.streams.torchs("generator"):  # which may have noise of its own
-            grey = (self.network(latent) + 1) / 2 * 255
-        whole = torch.nn.functional.interpolate(grey.contiguous(), (size, size), mode="bilinear", align_corners=False)
-        each = torch.stack([torch.arange(count), torch.zeros(count), torch.zeros(count)], dim=1).long()
-        images, _ = views(Planes.of_images(whole), each, size, self.crops.augmentation, self.places)
-        return Crops(images, torch.zeros_like(images), tried=count)
 
 
 class Mixture:
@@ -108,7 +206,7 @@ class Mixture:
 
     Args:
         crops: real ones; those of the labelled source come with their masks.
-        prominence: least of labelled crops.
+        prominence: of labelled crops.
         sources: of pseudo-labelled ones, by name.
         shares: of all sources, by name, after a share of the training.
         streams: random streams of the member.
@@ -117,8 +215,8 @@ class Mixture:
     def __init__(
         self,
         crops: CropSource,
-        prominence: float,
-        sources: Mapping[str, PseudoLabelSource],
+        prominence: Prominence,
+        sources: Mapping[str, Source],
         shares: Shares,
         streams: Streams,
     ) -> None:

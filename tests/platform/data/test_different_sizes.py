@@ -16,6 +16,7 @@ from cellab.data.objects import find_objects
 from cellab.data.splitting import Splitting
 from cellab.data.summary import summarise
 from cellab.errors import DataError
+from cellab.requests import Prominence
 from cellab.study import Study
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
@@ -102,7 +103,7 @@ def test_crops_come_from_every_frame_and_lie_within_it() -> None:
     masks = [(mask(index) > 0).astype(np.uint8) for index in range(len(SIZES))]
     known = Frames.of(frames, torch.device("cpu"), masks)
     source = CropSource(known, 64, components.build("augmentation", "none"))
-    drawn = source.draw(400, 0.0, torch.Generator().manual_seed(0))
+    drawn = source.draw(400, Prominence(0.0, 1.0), torch.Generator().manual_seed(0))
     values = (drawn.images * 255).round().flatten(1)
     assert torch.equal(values.amin(1), values.amax(1)), "no crop shows two frames"
     seen, counts = np.unique(values[:, 0].numpy(), return_counts=True)

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cellab.evaluation.metrics import METRICS, Counts, average, count, count_hidden, dice, jaccard, precision, recall
+from cellab.evaluation.metrics import (
+    METRICS,
+    Counts,
+    average,
+    count,
+    count_hidden,
+    dice,
+    jaccard,
+    precision,
+    pu_score,
+    recall,
+)
 
 masks = arrays(bool, (6, 7))
 some_counts = st.builds(Counts, *[st.integers(0, 1000)] * 3)
@@ -34,7 +45,7 @@ def test_by_hand():
     prediction = np.array([[1, 1, 0], [0, 1, 0]], bool)
     reference = np.array([[1, 0, 0], [1, 1, 1]], bool)
     counts = count(prediction, reference)
-    assert counts == Counts(tp=2, fp=1, fn=2)
+    assert counts == Counts(tp=2, fp=1, fn=2, tn=1)
     assert dice(counts) == pytest.approx(4 / 7)
     assert jaccard(counts) == pytest.approx(2 / 5)
     assert precision(counts) == pytest.approx(2 / 3)
@@ -75,3 +86,23 @@ def test_hidden_recall_counts_only_what_the_given_mask_misses():
     prediction = np.array([0, 1, 1, 0, 0, 1], bool)
     assert count_hidden(prediction, given_mask, truth) == Counts(2, 0, 1)
     assert recall(count_hidden(prediction, given_mask, truth)) == pytest.approx(2 / 3)
+
+
+def test_the_score_of_given_masks_by_hand():
+    counts = Counts(tp=30, fp=20, fn=10, tn=140)
+    assert pu_score(counts) == pytest.approx((30 / 40) ** 2 / (50 / 200))
+    assert pu_score(Counts(0, 0, 40, 160)) == pu_score(Counts(0, 40, 0, 160)) == 0
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 1))
+def test_the_score_orders_predictions_as_precision_times_recall_against_the_truth(seed, frequency):
+    """Up to chance, where cells are labelled at random: here all but the labels is exact."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(400) < 0.3
+    prediction = np.where(rng.random(400) < rng.uniform(0.5, 1), truth, rng.random(400) < 0.5)
+    against = count(prediction, truth)
+    marked, found = frequency * (against.tp + against.fn), frequency * against.tp  # on average over labellings
+    expected = Counts(found, against.tp + against.fp - found, marked - found, 0)
+    expected = Counts(expected.tp, expected.fp, expected.fn, 400 - expected.tp - expected.fp - expected.fn)
+    product = precision(against) * recall(against)
+    assert pu_score(expected) * truth.mean() == pytest.approx(product)

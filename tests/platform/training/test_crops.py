@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellab.errors import CellabError
+from cellab.requests import Prominence
 from cellab.training.crops import CropSource, warp
 from cellab.training.frames import Frames
 from cellab.training.planes import Planes
@@ -26,6 +27,10 @@ class Still:
 
     def appearance(self, images, generator):
         return images
+
+
+def at_least(threshold: float) -> Prominence:
+    return Prominence(threshold, 1.0)
 
 
 def stream(seed: int = 0) -> torch.Generator:
@@ -49,7 +54,7 @@ def source(planes, augmentation=None, max_tries=10_000, **more) -> CropSource:
 
 def test_without_augmentation_crops_are_cut_from_the_frames(planes):
     frames, masks = planes
-    crops = source(planes).draw(20, 0.0, stream())
+    crops = source(planes).draw(20, at_least(0.0), stream())
     assert crops.images.shape == crops.masks.shape == (20, 1, SIZE, SIZE)
     cuts = {
         frames[f, y : y + SIZE, x : x + SIZE].tobytes(): masks[f, y : y + SIZE, x : x + SIZE]
@@ -70,7 +75,7 @@ def test_every_crop_reaches_the_threshold_and_rejections_are_counted(threshold, 
     masks = (rng.random((2, 8, 8)) < 0.3).astype(np.uint8).repeat(5, 1).repeat(5, 2)
     made = source((np.zeros((2, 40, 40), np.uint8), masks), max_tries=5000)
     try:
-        crops = made.draw(4, threshold, stream(seed))
+        crops = made.draw(4, at_least(threshold), stream(seed))
     except CellabError:
         return  # none so prominent
     assert (crops.masks.mean(dim=(1, 2, 3)) >= threshold - 1e-6).all()
@@ -86,23 +91,25 @@ def test_prominence_by_summed_areas_is_the_mean_of_the_mask(planes):
 
 def test_a_threshold_out_of_reach_is_an_error(planes):
     with pytest.raises(CellabError, match=r"16 x 16.*reaches 0\.9.*lower prominence_schedule"):
-        source((planes[0], np.zeros_like(planes[1])), max_tries=50).draw(2, 0.9, stream())
+        source((planes[0], np.zeros_like(planes[1])), max_tries=50).draw(2, at_least(0.9), stream())
 
 
 def test_labelled_crops_come_from_annotated_frames_alone(planes):
     frames = np.stack([np.full((40, 50), value, np.uint8) for value in (10, 20, 30)])
     made = source((frames, planes[1]), annotated=np.array([True, False, True]))
-    seen = {
-        round(float(value)) for value in made.draw(60, 0.0, stream(), only_annotated=True).images.amax((1, 2, 3)) * 255
-    }
-    assert seen == {10, 30}
-    assert {round(float(v)) for v in made.draw(60, 0.0, stream()).images.amax((1, 2, 3)) * 255} == {10, 20, 30}
+
+    def seen(**options) -> set[int]:
+        images = made.draw(60, at_least(0.0), stream(), **options).images
+        return {round(float(value)) for value in images.amax((1, 2, 3)) * 255}
+
+    assert seen(only_annotated=True) == {10, 30}
+    assert seen() == {10, 20, 30}
 
 
 def test_the_same_stream_gives_the_same_crops(planes):
-    one, two = (source(planes).draw(8, 0.1, stream(4)) for _ in range(2))
+    one, two = (source(planes).draw(8, at_least(0.1), stream(4)) for _ in range(2))
     assert torch.equal(one.images, two.images)
-    assert not torch.equal(one.images, source(planes).draw(8, 0.1, stream(5)).images)
+    assert not torch.equal(one.images, source(planes).draw(8, at_least(0.1), stream(5)).images)
 
 
 QUARTER = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
@@ -165,6 +172,15 @@ def test_masks_stay_binary_and_truth_is_warped_alike(planes):
             )
 
     made = source(planes, Turning(), truths=planes[1])
-    crops = made.draw(12, 0.1, stream())
+    crops = made.draw(12, at_least(0.1), stream())
     assert set(crops.masks.unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(crops.masks, crops.truths)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_crops_is_prominent(planes, share):
+    crops = source(planes).draw(400, Prominence(0.5, share), stream())
+    prominent = (crops.masks.mean(dim=(1, 2, 3)) >= 0.5).float().mean()
+    of_all = (source(planes).draw(400, at_least(0.0), stream(1)).masks.mean(dim=(1, 2, 3)) >= 0.5).float().mean()
+    assert prominent == pytest.approx(share + (1 - share) * float(of_all), abs=0.07)
+    assert crops.tried == crops.rejected + 400

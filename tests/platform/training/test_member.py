@@ -107,3 +107,47 @@ def test_labelled_crops_do_not_depend_on_what_the_gate_lets_pass(trained, phanto
             member.learn()
         drawn.append(torch.rand(1, generator=member.streams["labelled crops"]).item())
     assert drawn[0] == drawn[1]
+
+
+def test_a_member_that_corrects_for_itself_learns_the_given_masks_first(trained, phantom):
+    _, store, _ = trained
+    arm = (
+        "teacher=adele",
+        "recombination=add_objects",
+        "acceptance=none",
+        "data_mix.pseudo=[1]",
+        "data_mix.generated=[0]",
+    )
+    made = lineage(phantom, *arm)
+    stage = next(stage for stage in made.stages if stage.key in made.generations[1].members)
+    frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+    with deterministic(1):
+        one, two = (start(stage, frames, store, phantom) for _ in range(2))
+        one.learn()
+        seen = one.teacher.state_dict()["early_learning"]
+        assert seen["either"] > 0, "it is told how the member fits the masks"
+        assert one.result().pseudo_labels["pseudo"].counters.tried == 0
+        state = copy.deepcopy(one.state_dict())
+        state["parts"]["teacher"]["early_learning"]["over"] = True
+        two.load_state_dict(state)
+        two.learn()
+    assert two.result().pseudo_labels["pseudo"].counters.tried > 0
+
+
+def test_what_a_loss_remembers_is_part_of_a_members_state(trained, phantom):
+    _, store, _ = trained
+    made = lineage(
+        phantom, "segmentation_loss=pu", "segmentation_loss.prior=auto", "segmentation_loss.warm_up=3", "generations=1"
+    )
+    stage = made.stages[0]
+    frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+    with deterministic(1):
+        one, two = (start(stage, frames, store, phantom) for _ in range(2))
+        one.learn()
+        one.learn()
+        two.load_state_dict(copy.deepcopy(one.state_dict()))
+        for member in (one, two):
+            member.learn()
+            member.learn()
+    assert one.criterion.prior == two.criterion.prior is not None
+    assert torch.equal(weights(one), weights(two))

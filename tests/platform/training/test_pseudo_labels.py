@@ -3,6 +3,7 @@
 import torch
 
 from cellab import components
+from cellab.requests import Prominence
 from cellab.settings import PseudoLabels
 from cellab.training.crops import Crops
 from cellab.training.names import Counters
@@ -50,7 +51,8 @@ def make(
     changed = PseudoLabels(**{**SETTINGS.__dict__, **settings})
     gate = components.build("acceptance", acceptance)
     stream = torch.Generator().manual_seed(0)
-    return PseudoLabelSource(propose, labelling, gate, changed, least, stream, CPU, pairs_age=pairs_age)
+    prominence = Prominence(least, 1.0)
+    return PseudoLabelSource(propose, labelling, gate, changed, prominence, stream, CPU, pairs_age=pairs_age)
 
 
 def kept(source: PseudoLabelSource) -> Batch:
@@ -96,8 +98,8 @@ def test_identical_uncertain_masks_are_never_accepted():
     source = make(parents=(lambda images: torch.full_like(images, 0.3),))
     source.fill()
     assert source.is_dry
-    assert source.counters.gave_up == 1
-    assert source.counters.rejected_by_entropy == SETTINGS.max_tries
+    assert source.tally.counters.gave_up == 1
+    assert source.tally.counters.rejected_by_entropy == SETTINGS.max_tries
     thresholds = source.report().threshold
     assert thresholds == sorted(thresholds)
 
@@ -105,15 +107,15 @@ def test_identical_uncertain_masks_are_never_accepted():
 def test_without_a_gate_they_are():
     source = make(parents=(lambda images: torch.full_like(images, 0.3),), acceptance="none")
     source.fill()
-    assert source.counters.rejected_by_entropy == 0
+    assert source.tally.counters.rejected_by_entropy == 0
 
 
 def test_empty_pseudo_labels_are_rejected_where_a_minimum_is_asked_for():
     source = make(parents=(lambda images: torch.full_like(images, -200.0),), least=0.1)
     source.fill()
     assert source.is_dry
-    assert source.counters.rejected_as_empty == SETTINGS.max_tries
-    assert source.counters.accepted == 0
+    assert source.tally.counters.rejected_as_empty == SETTINGS.max_tries
+    assert source.tally.counters.accepted == 0
 
 
 def test_draws_refresh_with_their_probability():
@@ -121,7 +123,7 @@ def test_draws_refresh_with_their_probability():
     source.fill()
     for _ in range(100):
         assert len(source.draw(8)) == 8
-    assert 140 < source.counters.refreshes < 260
+    assert 140 < source.tally.counters.refreshes < 260
     assert len(source.buffer) == 100
 
 
@@ -131,21 +133,21 @@ def test_a_source_that_dries_up_gives_up_and_is_counted():
     source.acceptance = lambda entropies, _votes: [False] * len(entropies)
     source.acceptance.threshold = 0.0
     assert len(source.draw(32)) == 32
-    assert source.counters.gave_up > 0
-    assert source.counters.rejected_by_entropy == source.counters.gave_up * SETTINGS.refresh_tries
-    assert source.counters.refreshes == 0
+    assert source.tally.counters.gave_up > 0
+    assert source.tally.counters.rejected_by_entropy == source.tally.counters.gave_up * SETTINGS.refresh_tries
+    assert source.tally.counters.refreshes == 0
 
 
 def test_where_pairs_age_none_is_kept_for_later_and_every_draw_makes_new_ones():
     source = make(pairs_age=True)
     source.fill()
-    assert source.counters.tried == 0
+    assert source.tally.counters.tried == 0
     assert not source.is_dry
     assert len(source.draw(5)) == 5
-    assert source.counters.refreshes == 5
+    assert source.tally.counters.refreshes == 5
     refused = make(parents=(lambda images: torch.full_like(images, 0.3),), pairs_age=True)
     assert refused.draw(5) is None
-    assert refused.counters.gave_up == 5
+    assert refused.tally.counters.gave_up == 5
     assert not refused.is_dry, "it may give some as the member learns"
 
 

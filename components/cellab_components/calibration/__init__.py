@@ -1,0 +1,1 @@
+"""Calibrations: from which probability on a pixel is a cell, where masks miss some of the cells."""

@@ -13,7 +13,9 @@ from cellab.cli.data import app
 from cellab.data.contrast import RING, contrasts
 from cellab.data.dataset import Dataset
 from cellab.data.hiding import hide
+from cellab.data.hiding_plan import Hiding, make_plan
 from cellab.data.objects import find_objects
+from cellab.data.synthetic import _given
 from cellab.data.writer import DatasetWriter
 from cellab.errors import DataError
 
@@ -129,6 +131,7 @@ def test_within_frames_every_component_is_an_object(write: Write, tmp_path: Path
     parts = [(ndimage.label(truth[i])[0], given[i]) for i in range(6)]
     left = [(mask[labelled == label] > 0).mean() for labelled, mask in parts for label in (1, 2)]
     assert sorted(left) == [0.0] * 3 + [1.0] * 9
+    assert hide(source, tmp_path / "g.h5", 0.0, 0, within="frames", gaps=0.4).gaps == 2, "of five tracks of two frames"
 
 
 def test_tracks_follow_what_overlaps_most_and_never_branch(write: Write) -> None:
@@ -166,6 +169,23 @@ def test_gaps_and_stale_outlines(write: Write, tmp_path: Path, within: str) -> N
         assert sorted(missing[missing > 0].tolist()) == sorted(n for n in missing.tolist() if 3 <= n <= 10)
         assert (np.count_nonzero(missing), np.count_nonzero(stale)) == (3, 6)
         assert stale.sum() == hidden.stale_outlines
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_overlapping_outlines_are_laid_over_each_other_as_in_a_phantom(write: Write, tmp_path: Path, seed: int) -> None:
+    truth = np.zeros((20, 24, 200), np.uint16)
+    for frame in range(20):
+        for place in range(6):
+            truth[frame, 4:20, 5 * frame + 8 * place : 5 * frame + 8 * place + 8] = place + 1
+    source = write(truth, "t" * 17 + "vee", instances=True)
+    hide(source, tmp_path / "h.h5", 0.0, seed, stale=1.0)
+    with Dataset.open(source) as data:
+        faults = make_plan(data, data.indices("train"), Hiding((0.0,), seed, stale=1.0)).faults
+    assert faults
+    given, _ = given_and_truth(tmp_path / "h.h5")
+    for index in range(17):
+        expected = _given(truth[index].astype(int), index, faults, lambda frame: truth[frame])
+        np.testing.assert_array_equal(given[index], expected)
 
 
 def test_faults_are_of_what_is_not_hidden(write: Write, tmp_path: Path) -> None:

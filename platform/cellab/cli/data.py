@@ -36,11 +36,11 @@ Gap = Annotated[
 ]
 
 
-def _numbers(text: str, option: str) -> tuple[float, ...]:
+def _numbers(text: str, option: str, example: str = "1.0,0.5") -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise DataError(f"{option} {text!r}: give numbers with commas between them, e.g. 1.0,0.5.") from None
+        raise DataError(f"{option} {text!r}: give numbers with commas between them, e.g. {example}.") from None
 
 
 def _notice(text: str) -> None:
@@ -259,28 +259,59 @@ def import_(
     _done(f"{out}: {imported.understood}")
 
 
-@app.command(epilog="Example: cellab data hide nuclei.h5 half.h5 --objects 0.5 --seed 0")
+@app.command(epilog="Example: cellab data hide nuclei.h5 small.h5 --objects 0.95,0.5 --bias size --seed 0")
 @_stoppable(NOTHING_WRITTEN)
 def hide(
     source: Annotated[
         Path, typer.Argument(metavar="IN.h5", parser=paths.given, help="A data set.", show_default=False)
     ],
     out: Output,
-    objects: Annotated[float, typer.Option(help="Share of the training masks' objects to hide.")] = 0.5,
+    objects: Annotated[
+        str,
+        typer.Option(
+            help="Share of the training masks' objects to hide; with --bias two, LOW,HIGH: of the smaller or fainter "
+            "half and of the other."
+        ),
+    ] = "0.5",
+    bias: Annotated[
+        str | None,
+        typer.Option(
+            help="What annotators go by: size, or contrast (with the surroundings).",
+            show_default="nothing: chance alone",
+        ),
+    ] = None,
+    within: Annotated[
+        str, typer.Option(help="What an object is: one over the frames of a stack, or each in each of the frames.")
+    ] = "stack",
+    gaps: Annotated[
+        float, typer.Option(help="Share of the objects left that are unlabelled for a run of frames.")
+    ] = 0.0,
+    stale: Annotated[
+        float, typer.Option(help="Share of the objects left whose mask persists for a run of frames.")
+    ] = 0.0,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
     """Hide whole objects from the training masks; the complete masks become the truth."""
     from cellab.data.hiding import hide as hide_objects
 
+    shares = _numbers(objects, "--objects", "0.5, or 0.95,0.5 with --bias")
     with _progress() as progress:
-        hidden = hide_objects(source, out, objects, seed, overwrite=force, progress=progress)
+        hidden = hide_objects(
+            source,
+            out,
+            shares,
+            seed,
+            bias=bias,
+            within=within,
+            gaps=gaps,
+            stale=stale,
+            overwrite=force,
+            progress=progress,
+        )
     for notice in hidden.notices:
         _notice(notice)
-    _done(
-        f"{out}: {hidden.objects} of {hidden.of_objects} objects of the training masks are hidden, "
-        f"{hidden.pixels} of {hidden.of_pixels} pixels ({hidden.pixels / hidden.of_pixels:.1%})."
-    )
+    _done(f"{out}: {hidden.in_words()}")
 
 
 @app.command(epilog="Example: cellab data info half.h5")

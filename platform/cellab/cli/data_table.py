@@ -8,9 +8,10 @@ from rich.text import Text
 
 from cellab.cli.layout import Column, laid_out
 from cellab.data.summary import Summary
-from cellab.plain import PlainMapping, listed, mapping
+from cellab.plain import Plain, PlainMapping, listed, mapping
 
 SHOWN_RUNS = 3
+FAULTS = {"gaps": "with gaps", "stale": "stale"}
 
 
 def data_table(summary: Summary, width: int) -> Group:
@@ -41,9 +42,15 @@ def _facts(summary: Summary) -> Table:
 def _history(provenance: PlainMapping) -> str:
     steps = [str(provenance.get("made_by", "unknown"))]
     for step in map(mapping, listed(provenance.get("history"))):
-        given = ", ".join(f"{name} {value}" for name, value in mapping(step["arguments"]).items())
-        steps.append(f"{step['made_by']} ({given}: {step['objects']} of {step['of_objects']} objects)")
+        given = ", ".join(f"{name} {_argument(value)}" for name, value in mapping(step["arguments"]).items())
+        counts = [f"{step['objects']} of {step['of_objects']} objects"]
+        counts += [f"{step[key]} {words}" for key, words in FAULTS.items() if key in step]
+        steps.append(f"{step['made_by']} ({given}: {', '.join(counts)})")
     return ", then ".join(steps)
+
+
+def _argument(value: Plain) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _splits(summary: Summary, width: int) -> RenderableType:

@@ -1,19 +1,23 @@
 """Hides whole objects from the training masks in a known way; the complete masks become the truth."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from cellab.data.dataset import SPLITS, TRAIN, UNUSED, Dataset, check_training_masks
-from cellab.data.objects import Objects, find_objects, labels
+from cellab.data.hiding_plan import HALVES, Hiding, Plan, make_plan
+from cellab.data.objects import labels
 from cellab.data.progress import Progress
 from cellab.data.reservation import Reservation
 from cellab.data.scaling import area_average, largest
 from cellab.data.writer import DatasetWriter
-from cellab.errors import DataError
 from cellab.plain import listed
+
+ASKED_FOR = ("halves", "gaps", "stale", "stale_outlines")  # recorded where there are some
+
+Masks = dict[float, np.ndarray]  # of one frame: scale to (H, W)
 
 
 @dataclass(frozen=True)
@@ -21,26 +25,55 @@ class Hidden:
     """What was hidden.
 
     Args:
+        hiding: what was asked.
         objects: how many objects were hidden.
         of_objects: how many the training masks held.
-        pixels: how many pixels were hidden, at the largest scale.
+        pixels: how many pixels they had, at the largest scale.
         of_pixels: how many the training masks held.
+        halves: with a bias, how many of the lower and of the upper half were hidden, and of how many.
+        gaps: how many of the others lack their label for a run of frames.
+        stale: how many of the others have an outline that persists for a run of frames.
+        stale_outlines: how many outlines that makes in all frames.
         notices: what people should know besides.
     """
 
+    hiding: Hiding
     objects: int
     of_objects: int
     pixels: int
     of_pixels: int
+    halves: tuple[tuple[int, int], ...]
+    gaps: int
+    stale: int
+    stale_outlines: int
     notices: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """One sentence for people."""
+        hiding = self.hiding
+        kind = "objects in single frames" if hiding.within == "frames" else "objects"
+        said = f"{self.objects} of {self.of_objects} {kind} of the training masks are hidden"
+        if hiding.bias:
+            parts = zip(HALVES[hiding.bias], self.halves, strict=True)
+            said += f" ({', '.join(f'{count} of the {total} {name}' for name, (count, total) in parts)})"
+        said += f", {self.pixels} of {self.of_pixels} pixels ({self.pixels / self.of_pixels:.1%})"
+        if hiding.gaps:
+            said += f"; {self.gaps} of the others have no label for a run of frames"
+        if hiding.stale:
+            said += f"; the outlines of {self.stale} are stale for a run of frames, {self.stale_outlines} in all"
+        return f"{said}."
 
 
 def hide(
     source: Path,
     target: Path,
-    share: float,
+    share: float | Sequence[float],
     seed: int,
     *,
+    bias: str | None = None,
+    within: str = "stack",
+    gaps: float = 0.0,
+    stale: float = 0.0,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Hidden:
@@ -49,45 +82,55 @@ def hide(
     Truth that is there already stays; else the masks of `source` become the truth, and frames without a mask, of which
     the truth is not known, become unused. Reads and writes frame by frame.
 
+    Labels can moreover lack for a run of frames, or be stale, as in a phantom (`cellab.data.label_faults`): where a
+    stale outline overlaps others a right one wins, and of two stale ones the more stale. With `within` frames these are
+    of tracks (`cellab.data.objects.find_objects`), since there are no 3-D objects then.
+
     Args:
         source: the data set.
         target: the file to be.
-        share: of the objects to hide, 0 to 1; their number is rounded.
+        share: of the objects to hide, 0 to 1; their number is rounded. With a bias two: of the lower half, below the
+            median, and of the upper.
         seed: of the choice.
+        bias: what annotators go by: ``"size"`` (pixels, of all frames together) or ``"contrast"``
+            (`cellab.data.contrast`); None: nothing.
+        within: whether an object is one over the frames of a ``"stack"``, or each part in each of the ``"frames"`` is.
+        gaps: share of the objects left, of those in several frames, that lack their label for a run of training frames.
+        stale: share of the objects left whose outline persists for a run of training frames.
         overwrite: whether a file that is there may be replaced.
         progress: called after each frame.
 
     Raises:
         DataError: bad arguments, nothing to hide, nothing left to learn from, or a file that cannot be read or written.
     """
-    if not 0 <= share <= 1:
-        raise DataError(f"objects {share}: give the share to hide, from 0 to 1, e.g. 0.5.")
+    shares = tuple(share) if isinstance(share, Sequence) else (share,)
+    hiding = Hiding(shares, seed, bias, within, gaps, stale)
     with Reservation(target, overwrite) as place, Dataset.open(source) as data:
         split, notices = _known_frames(data)
-        training = np.flatnonzero((split == TRAIN) & data.annotated)
-        objects = find_objects(data, training, progress=progress)
-        if not objects.count:
-            raise DataError(f"{source}: the training masks hold no object to hide.")
-        chosen = np.random.default_rng(seed).permutation(objects.count)[: round(share * objects.count)]
-        if share > 0 and not len(chosen):
-            raise DataError(f"objects {share}: of {objects.count} objects that is none: give {1 / objects.count:.2g}.")
-        is_hidden = np.isin(np.arange(objects.count), chosen)
+        if hiding.within == "frames" and not data.related:
+            notices.append("within frames changes nothing: the frames are unrelated")
+        plan = make_plan(data, np.flatnonzero((split == TRAIN) & data.annotated), hiding, progress)
+        hidden = _count(plan, hiding, notices)
         marked = np.zeros(data.n_frames, bool)
-        for index, of_label in objects.of_label.items():
-            marked[index] = (~is_hidden[of_label[1:]]).any()
-        check_training_masks(
-            f"{source} with {len(chosen)} of {objects.count} objects hidden", split, data.annotated, marked, True
-        )
-        hidden = Hidden(
-            objects=len(chosen),
-            of_objects=objects.count,
-            pixels=int(objects.pixels[chosen].sum()),
-            of_pixels=int(objects.pixels.sum()),
-            notices=tuple(notices),
-        )
-        provenance = _provenance(data, share, seed, hidden)
-        _copy(data, place, split, objects, is_hidden, provenance, progress)
+        for index in plan.objects.of_label:
+            marked[index] = plan.kept(index).any() or any(shown.any() for shown in plan.stale(index).values())
+        where = f"{source} with {hidden.objects} of {hidden.of_objects} objects hidden"
+        check_training_masks(where, split, data.annotated, marked, True)
+        _copy(data, place, split, plan, _provenance(data, hidden), progress)
     return hidden
+
+
+def _count(plan: Plan, hiding: Hiding, notices: Sequence[str]) -> Hidden:
+    return Hidden(
+        hiding=hiding,
+        objects=int(plan.is_hidden.sum()),
+        of_objects=plan.objects.count,
+        pixels=int(plan.objects.pixels[plan.is_hidden].sum()),
+        of_pixels=int(plan.objects.pixels.sum()),
+        halves=plan.halves if hiding.bias else (),
+        **plan.counts(),
+        notices=tuple(notices),
+    )
 
 
 def _known_frames(data: Dataset) -> tuple[np.ndarray, list[str]]:
@@ -106,8 +149,7 @@ def _copy(
     data: Dataset,
     place: Reservation,
     split: np.ndarray,
-    objects: Objects,
-    is_hidden: np.ndarray,
+    plan: Plan,
     provenance: Mapping[str, object],
     progress: Progress | None,
 ) -> None:
@@ -124,9 +166,7 @@ def _copy(
         for index in range(data.n_frames):
             given = {scale: data.instances_of(scale, [index])[0] for scale in data.scales}
             truth = {scale: data.instances_of(scale, [index], truth=data.has_truth)[0] for scale in data.scales}
-            masks = given
-            if index in objects.of_label:
-                masks = _without(given, is_hidden, objects.of_label[index], data)
+            masks = _left(data, index, given, plan) if index in plan.objects.of_label else given
             frames = {scale: data.frames(scale, [index])[0] for scale in data.scales}
             annotated = bool(data.annotated[index])
             writer.append(data.names[index], SPLITS[split[index]], frames, masks, truth, annotated=annotated)
@@ -134,35 +174,38 @@ def _copy(
                 progress("hiding objects", index + 1, data.n_frames)
 
 
-def _without(
-    given: dict[float, np.ndarray], is_hidden: np.ndarray, of_label: np.ndarray, data: Dataset
-) -> dict[float, np.ndarray]:
-    """The masks of one frame at every scale, without the hidden objects."""
+def _left(data: Dataset, index: int, given: Masks, plan: Plan) -> Masks:
+    """The masks of one frame at every scale: what it keeps, and around that what is stale, the earliest on top."""
+    left = _only(given, plan.kept(index), data)
+    for source, shown in plan.stale(index).items():
+        earlier = {scale: data.instances_of(scale, [source])[0] for scale in data.scales}
+        stale = _only(earlier, shown, data)
+        left = {scale: np.where(mask == 0, stale[scale], mask) for scale, mask in left.items()}
+    return left
+
+
+def _only(given: Masks, kept: np.ndarray, data: Dataset) -> Masks:
+    """The masks of one frame at every scale, with those labels of the largest alone that are kept."""
     largest = given[data.scales[0]]
     numbered = labels(largest, data.instances)
-    hidden = np.append(is_hidden, False)[of_label][numbered]  # the -1 of the background finds the False
-    if not hidden.any():
+    inside = kept[numbered]
+    outside = (numbered > 0) & ~inside
+    if not outside.any():
         return given
     if data.instances:
-        ids = np.unique(largest[hidden])
+        ids = np.unique(largest[outside])
         return {scale: np.where(np.isin(mask, ids), 0, mask).astype(mask.dtype) for scale, mask in given.items()}
-    kept = (numbered > 0) & ~hidden
     return {
-        scale: np.where(area_average(kept, mask.shape) > area_average(hidden, mask.shape), mask, 0).astype(mask.dtype)
+        scale: np.where(area_average(inside, mask.shape) > area_average(outside, mask.shape), mask, 0).astype(
+            mask.dtype
+        )
         for scale, mask in given.items()
     }
 
 
-def _provenance(data: Dataset, share: float, seed: int, hidden: Hidden) -> dict[str, object]:
-    step = {
-        "made_by": "hide",
-        "arguments": {"objects": share, "seed": seed},
-        "from_digest": data.digest,
-        "objects": hidden.objects,
-        "of_objects": hidden.of_objects,
-        "pixels": hidden.pixels,
-        "of_pixels": hidden.of_pixels,
-        "notices": list(hidden.notices),
-    }
+def _provenance(data: Dataset, hidden: Hidden) -> dict[str, object]:
+    counts = {field.name: getattr(hidden, field.name) for field in fields(Hidden)[1:]}
+    counts = {name: count for name, count in counts.items() if count or name not in ASKED_FOR}
+    step = {"made_by": "hide", "arguments": hidden.hiding.arguments(), "from_digest": data.digest, **counts}
     before = listed(data.provenance.get("history"))
     return {**data.provenance, "history": [*before, step]}

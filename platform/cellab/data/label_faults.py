@@ -64,7 +64,13 @@ class LabelFaults:
     summary: dict[str, dict[str, int]]
 
 
-def draw_faults(rng: np.random.Generator, present: np.ndarray, split: np.ndarray, rates: FaultRates) -> LabelFaults:
+def draw_faults(
+    rng: np.random.Generator,
+    present: np.ndarray,
+    split: np.ndarray,
+    rates: FaultRates,
+    lacking: np.ndarray | None = None,
+) -> LabelFaults:
     """Draws faults: numbers are exact, places are random.
 
     Args:
@@ -72,9 +78,10 @@ def draw_faults(rng: np.random.Generator, present: np.ndarray, split: np.ndarray
         present: (N, cells + 1) bool: whether a cell (by id) is seen in a frame; id 0 is background.
         split: (N,) indices into `SPLITS`; unused frames get no faults.
         rates: how often.
+        lacking: (N, cells + 1) bool: labels that are not there before, and that no stale outline shall stand for.
     """
     faults = LabelFaults(
-        unlabelled=np.zeros_like(present),
+        unlabelled=np.zeros_like(present) if lacking is None else lacking.copy(),
         shown=np.tile(np.arange(len(present))[:, None], present.shape[1]),
         annotated=np.ones(len(present), bool),
         summary={},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -12,6 +13,8 @@ from cellab.data.progress import Progress
 NEIGHBOURS = np.ones(
     (3, 3), int
 )  # within a frame, pixels touch also at their corners; between frames they must overlap
+
+Linking = Literal["overlap", "tracks", "none"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ def labels(mask: np.ndarray, instances: bool) -> np.ndarray:
 
 
 def find_objects(
-    dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None
+    dataset: Dataset,
+    indices: np.ndarray,
+    truth: bool = False,
+    progress: Progress | None = None,
+    linking: Linking = "overlap",
 ) -> Objects:
     """Finds the objects of some frames, reading one frame at a time.
 
@@ -53,11 +60,16 @@ def find_objects(
     frames without a mask and frames that are not among `indices` too; without ids, those of consecutive frames that
     overlap, and any other frame between them, or a change of size, ends all objects.
 
+    Masks whose objects touch in 3-D overlap until all of them are one. They are better told apart frame by frame
+    (linking `none`), or followed as tracks, each of at most one part a frame: without ids, of two consecutive frames
+    those parts belong together that overlap each other more than any other.
+
     Args:
         dataset: the data set; its largest scale counts.
         indices: ascending frame numbers.
         truth: of the complete masks rather than the given ones.
         progress: called before each frame.
+        linking: of the parts of consecutive frames that overlap: all, those of a track, or none.
     """
     parts = _Forest()
     first_part: dict[int, int] = {}  # by frame
@@ -70,7 +82,7 @@ def find_objects(
         numbered = labels(mask, dataset.instances)
         sizes.append(np.bincount(numbered.ravel())[1:])
         first_part[index] = parts.add(len(sizes[-1]))
-        if not dataset.related:
+        if not dataset.related or linking == "none":
             continue
         if index - 1 not in first_part or (before is not None and before.shape != numbered.shape):
             before = None
@@ -78,12 +90,21 @@ def find_objects(
             for i, label in enumerate(np.unique(mask[mask > 0]).tolist()):
                 parts.join(known.setdefault(label, first_part[index] + i), first_part[index] + i)
         elif before is not None:
-            both = (before > 0) & (numbered > 0)
-            pairs = np.unique(np.stack([before[both], numbered[both]]), axis=1)
-            for a, b in pairs.T.tolist():
+            for a, b in _overlapping(before, numbered, one_to_one=linking == "tracks").tolist():
                 parts.join(first_part[index - 1] + a - 1, first_part[index] + b - 1)
         before = numbered
     return _collect(parts, first_part, sizes)
+
+
+def _overlapping(before: np.ndarray, after: np.ndarray, one_to_one: bool) -> np.ndarray:
+    """(P, 2) pairs of labels that overlap: all, or those of which each has its largest overlap with the other."""
+    both = (before > 0) & (after > 0)
+    pairs, pixels = np.unique(np.stack([before[both], after[both]], axis=1), axis=0, return_counts=True)
+    if not one_to_one:
+        return pairs
+    pairs = pairs[np.argsort(-pixels, kind="stable")]
+    (_, of_before), (_, of_after) = (np.unique(side, return_index=True) for side in pairs.T)
+    return pairs[np.intersect1d(of_before, of_after)]
 
 
 def count_objects(dataset: Dataset, indices: np.ndarray, truth: bool = False, progress: Progress | None = None) -> int:

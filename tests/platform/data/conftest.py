@@ -64,6 +64,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         split: str,
         *,
         name: str = "made.h5",
+        frames: np.ndarray | None = None,
         truth: np.ndarray | None = None,
         annotated: np.ndarray | None = None,
         instances: bool = False,
@@ -71,7 +72,8 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         scales: tuple[float, ...] = (1.0, 0.5),
     ) -> Path:
         names = dict(zip("tveu", SPLITS, strict=True))
-        frames = (np.arange(masks.size).reshape(masks.shape) % 251).astype(np.uint8)
+        if frames is None:
+            frames = (np.arange(masks.size).reshape(masks.shape) % 251).astype(np.uint8)
 
         def pyramid(image: np.ndarray | None, how: Callable[..., np.ndarray], *more: Any) -> Any:
             return None if image is None else {scale: how(image, scale, *more) for scale in scales}

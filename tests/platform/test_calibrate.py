@@ -21,7 +21,7 @@ from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study_files.folder import StudyFolder
 
-CALIBRATED = ("method=calibrated", "members=2")
+CALIBRATED = ("method=calibrated", "calibration=label_frequency", "members=2")
 
 
 @pytest.fixture

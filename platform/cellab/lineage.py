@@ -120,7 +120,7 @@ class _Builder:
 
     @property
     def _frames(self) -> StoredFrames:
-        return StoredFrames(self.data_digest, self.config.data.scale)
+        return StoredFrames(self.data_digest, self.config.data.scale, self.config.data.hiding)
 
     @property
     def _tiles(self) -> Tiles:

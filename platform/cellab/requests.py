@@ -6,6 +6,7 @@ a byte, so that trials share every stage that does not differ between them.
 
 from dataclasses import asdict, dataclass
 
+from cellab.data.hiding_plan import Hiding
 from cellab.settings import Component, Evaluation, Gan, PseudoLabels, Training
 from cellab.training.names import Counters
 
@@ -19,10 +20,12 @@ class StoredFrames:
     Args:
         digest: of the data set's content.
         scale: of it.
+        hiding: what is hidden of its training masks, if anything is.
     """
 
     digest: str
     scale: float
+    hiding: Hiding | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from cellab.data.hiding_plan import Hiding
 from cellab.plain import PlainMapping
 
 LARGEST = 10**9  # of what is counted: more is a slip of the keyboard, and overflows somewhere
@@ -37,7 +38,14 @@ class Data:
     path: str
     scale: Scale
     labels: Literal["given", "truth"]
+    hidden_share: Share | None
+    hidden_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)]
     gan_scale: Scale
+
+    @property
+    def hiding(self) -> Hiding | None:
+        """What is hidden of the training masks, if anything is."""
+        return None if self.hidden_share is None else Hiding((self.hidden_share,), self.hidden_seed)
 
 
 @dataclass(frozen=True)

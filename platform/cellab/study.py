@@ -8,7 +8,8 @@ from cellab.ablation import Ablation
 from cellab.checks import check_trial, notices
 from cellab.compose import compose_trial
 from cellab.crop_checks import CropChecks
-from cellab.data.dataset import Dataset, check_trainable
+from cellab.data.dataset import check_trainable
+from cellab.data.hidden import open_data
 from cellab.designs import Arm
 from cellab.errors import CellabError, ConfigError, DataError
 from cellab.lineage import Lineage, build_lineage
@@ -94,13 +95,16 @@ def build_study(name: str, ablation: Ablation) -> Study:
         raise ConfigError(_collect(mistakes))
     data_path = _the_data(configs)
     try:
-        with Dataset.open(data_path) as data:
-            for scale in {config.data.scale: None for config in configs.values()}:
-                check_trainable(data, scale if scale in data.scales else None)
-            crops = CropChecks(data)
-            for arm_name, config in configs.items():
-                mistakes[arm_name] += check_trial(config, data, crops)
-            digest, has_truth = data.digest, data.has_truth
+        has_truth = False
+        for hiding in dict.fromkeys(config.data.hiding for config in configs.values()):
+            alike = {name: config for name, config in configs.items() if config.data.hiding == hiding}
+            with open_data(data_path, hiding) as data:
+                for scale in {config.data.scale: None for config in alike.values()}:
+                    check_trainable(data, scale if scale in data.scales else None)
+                crops = CropChecks(data)
+                for arm_name, config in alike.items():
+                    mistakes[arm_name] += check_trial(config, data, crops)
+                digest, has_truth = data.digest, has_truth or data.has_truth
     except DataError as error:
         if any(mistakes.values()):
             raise ConfigError([*_collect(mistakes), str(error)]) from error

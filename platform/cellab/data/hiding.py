@@ -106,7 +106,7 @@ def hide(
     shares = tuple(share) if isinstance(share, Sequence) else (share,)
     hiding = Hiding(shares, seed, bias, within, gaps, stale)
     with Reservation(target, overwrite) as place, Dataset.open(source) as data:
-        split, notices = _known_frames(data)
+        split, notices = known_frames(data)
         if hiding.within == "frames" and not data.related:
             notices.append("within frames changes nothing: the frames are unrelated")
         plan = make_plan(data, np.flatnonzero((split == TRAIN) & data.annotated), hiding, progress)
@@ -133,7 +133,7 @@ def _count(plan: Plan, hiding: Hiding, notices: Sequence[str]) -> Hidden:
     )
 
 
-def _known_frames(data: Dataset) -> tuple[np.ndarray, list[str]]:
+def known_frames(data: Dataset) -> tuple[np.ndarray, list[str]]:
     """The splits, with frames of which the truth is not known set aside."""
     split = data.split.copy()
     if data.has_truth:
@@ -166,7 +166,7 @@ def _copy(
         for index in range(data.n_frames):
             given = {scale: data.instances_of(scale, [index])[0] for scale in data.scales}
             truth = {scale: data.instances_of(scale, [index], truth=data.has_truth)[0] for scale in data.scales}
-            masks = _left(data, index, given, plan) if index in plan.objects.of_label else given
+            masks = left(data, index, given, plan) if index in plan.objects.of_label else given
             frames = {scale: data.frames(scale, [index])[0] for scale in data.scales}
             annotated = bool(data.annotated[index])
             writer.append(data.names[index], SPLITS[split[index]], frames, masks, truth, annotated=annotated)
@@ -174,18 +174,25 @@ def _copy(
                 progress("hiding objects", index + 1, data.n_frames)
 
 
-def _left(data: Dataset, index: int, given: Masks, plan: Plan) -> Masks:
-    """The masks of one frame at every scale: what it keeps, and around that what is stale, the earliest on top."""
-    left = _only(given, plan.kept(index), data)
+def left(data: Dataset, index: int, given: Masks, plan: Plan) -> Masks:
+    """The masks of one frame: what it keeps, and around that what is stale, the earliest on top.
+
+    Args:
+        data: the data set.
+        index: of the frame.
+        given: its masks at some scales, the largest of the data set among them.
+        plan: what is left.
+    """
+    kept = _only(given, plan.kept(index), data)
     for source, shown in plan.stale(index).items():
-        earlier = {scale: data.instances_of(scale, [source])[0] for scale in data.scales}
+        earlier = {scale: data.instances_of(scale, [source])[0] for scale in given}
         stale = _only(earlier, shown, data)
-        left = {scale: np.where(mask == 0, stale[scale], mask) for scale, mask in left.items()}
-    return left
+        kept = {scale: np.where(mask == 0, stale[scale], mask) for scale, mask in kept.items()}
+    return kept
 
 
 def _only(given: Masks, kept: np.ndarray, data: Dataset) -> Masks:
-    """The masks of one frame at every scale, with those labels of the largest alone that are kept."""
+    """The masks of one frame at some scales, with those labels of the largest alone that are kept."""
     largest = given[data.scales[0]]
     numbered = labels(largest, data.instances)
     inside = kept[numbered]

@@ -10,6 +10,7 @@ from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Voting
 from cellab.data.dataset import Dataset
+from cellab.data.hidden import open_data
 from cellab.evaluation.calibration import HALF, cut_of, stretched
 from cellab.evaluation.ensemble import Ensemble, spread
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, pu_score, recall
@@ -35,7 +36,10 @@ def evaluate(request: Evaluate, workplace: Workplace) -> Evaluated:
     ensemble = Ensemble(request.unet, request.members, voting, tiles, workplace, device)
     cut = cut_of(request.calibrated, workplace)
     rows: list[Measurement] = []
-    with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / OVERLAYS) as pictures:
+    with (
+        open_data(workplace.data_path, request.data.hiding) as data,
+        hdf5.new_file(workplace.output / OVERLAYS) as pictures,
+    ):
         chosen = {split: _evaluated(data, split, settings) for split in SPLITS}
         total, done = sum(map(len, chosen.values())), 0
         for split, indices in chosen.items():

@@ -6,7 +6,7 @@ import torch
 from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Voting
-from cellab.data.dataset import Dataset
+from cellab.data.hidden import open_data
 from cellab.evaluation.ensemble import Ensemble
 from cellab.requests import FramesLabelled, LabelFrames
 from cellab.stage import Workplace
@@ -19,7 +19,7 @@ def label_frames(request: LabelFrames, workplace: Workplace) -> FramesLabelled:
     device = torch.device(request.compute.device)
     voting = instantiate(request.voting, "voting", Voting)
     ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, device)
-    with Dataset.open(workplace.data_path) as data, hdf5.new_file(workplace.output / FRAMES) as file:
+    with open_data(workplace.data_path, request.data.hiding) as data, hdf5.new_file(workplace.output / FRAMES) as file:
         mine = data.indices("train")[request.part :: request.parts].tolist()
         for done, index in enumerate(mine, start=1):
             (frame,) = data.frames(request.data.scale, [index])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cellab.data.dataset import Dataset
+from cellab.data.hidden import open_data
 from cellab.requests import StoredFrames
 from cellab.training.planes import Planes
 from cellab.training.prominence import SummedAreas
@@ -74,7 +75,7 @@ class Frames:
             device: where they will be.
             with_truth: whether the truth, where there is one, comes too: for reports.
         """
-        with Dataset.open(path) as data:
+        with open_data(path, wanted.hiding) as data:
             indices = data.indices("train")
             images = data.frames(wanted.scale, indices)
             truth = data.truth(wanted.scale, indices) if data.has_truth else None

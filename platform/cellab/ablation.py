@@ -13,6 +13,7 @@ from cellab.evaluation.names import RANKING_NAMES
 from cellab.keys import as_wanted
 from cellab.names import did_you_mean
 from cellab.overrides import Override, parse
+from cellab.plain import listed
 from cellab.seeds import read_seeds
 
 COMMON = ("design", "seeds", "rank_by", "overrides")  # keys of every ablation file
@@ -75,14 +76,15 @@ def load(name: str, overrides: list[str], chosen: Path | None = None) -> Ablatio
             mistakes.append(f"{override.text}: an ablation gives every arm the same seeds: seeds=[{wanted}].")
     if mistakes or design is None:
         raise ConfigError(mistakes)
+    for_trials = [item.text for item in parsed if not is_study_key(item.key)]
     return Ablation(
         name=path.stem,
         question=question(path),
-        design=content["design"],
+        design=str(content["design"]),
         content={key: content[key] for key in design.keys},
         seeds=read_seeds(content["seeds"]),
-        rank_by=content["rank_by"],
-        overrides=[*content["overrides"], *(item.text for item in parsed if not is_study_key(item.key))],
+        rank_by=str(content["rank_by"]),
+        overrides=[*map(str, listed(content["overrides"])), *for_trials],
     )
 
 

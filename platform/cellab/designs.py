@@ -8,9 +8,11 @@ from typing import Any, Protocol
 from cellab.errors import ConfigError
 from cellab.names import did_you_mean
 from cellab.overrides import Override, parse, render, render_value
+from cellab.plain import Plain, PlainMapping, listed, mapping
 
-Settings = dict[str, Any]  # key of a trial's configuration, or kind of component, to value
-Content = dict[str, Any]  # of an ablation file: a design reads the keys that are its own
+Lists = dict[str, list[Plain]]  # of values, by their factors
+Settings = PlainMapping  # key of a trial's configuration, or kind of component, to value
+Content = PlainMapping  # of an ablation file: a design reads the keys that are its own
 
 Typed = Callable[[str, Any], Any]  # of a key and a value: the value as the key wants it
 
@@ -63,19 +65,19 @@ class Factorised:
 
     keys: tuple[str, ...] = ("baseline", "factors")
 
-    def __init__(self, combine: Callable[[Settings, dict[str, list[Any]]], Iterator[Settings]]) -> None:
+    def __init__(self, combine: Callable[[Settings, Lists], Iterator[Settings]]) -> None:
         self.combine = combine
 
     def arms(self, content: Content) -> list[Arm]:
         """One for each of the settings, named by what it sets."""
-        baseline = content["baseline"]
+        baseline = mapping(content["baseline"])
         return [
             Arm(
                 name=",".join(render(*item) for item in settings.items()) or BASELINE,
                 overrides=_overrides(baseline | settings),
                 is_baseline=baseline | settings == baseline,
             )
-            for settings in self.combine(baseline, content["factors"])
+            for settings in self.combine(baseline, _lists(content["factors"]))
         ]
 
     def mistakes(self, content: Content) -> Iterator[str]:
@@ -115,7 +117,7 @@ class Factorised:
         }
 
 
-def one_factor(baseline: Settings, factors: dict[str, list[Any]]) -> Iterator[Settings]:
+def one_factor(baseline: Settings, factors: Lists) -> Iterator[Settings]:
     """The baseline, and each other value of each factor with all else as in the baseline.
 
     With one factor each arm bears its value, the baseline too and in its place; with several, the baseline names all.
@@ -130,7 +132,7 @@ def one_factor(baseline: Settings, factors: dict[str, list[Any]]) -> Iterator[Se
         yield from ({factor: value} for value in values if value != baseline[factor])
 
 
-def factorial(baseline: Settings, factors: dict[str, list[Any]]) -> Iterator[Settings]:
+def factorial(baseline: Settings, factors: Lists) -> Iterator[Settings]:
     """Every combination of the factors' values; the baseline's, if the values do not hold it, comes first."""
     combinations = [dict(zip(factors, values, strict=True)) for values in itertools.product(*factors.values())]
     if baseline not in combinations:
@@ -148,10 +150,10 @@ class LeaveOneOut:
 
     def arms(self, content: Content) -> list[Arm]:
         """The baseline, then one arm for each mechanism."""
-        baseline = content["baseline"]
+        baseline = mapping(content["baseline"])
         arms = [Arm(BASELINE, _overrides(baseline), is_baseline=True)]
-        for mechanism, settings in content["without"].items():
-            arms.append(Arm(f"without {mechanism}", _overrides(baseline | settings), is_baseline=False))
+        for mechanism, settings in mapping(content["without"]).items():
+            arms.append(Arm(f"without {mechanism}", _overrides(baseline | mapping(settings)), is_baseline=False))
         return arms
 
     def mistakes(self, content: Content) -> Iterator[str]:
@@ -190,9 +192,9 @@ class Pairs:
     def arms(self, content: Content) -> list[Arm]:
         """Two for each pair, named by pair and label."""
         named = [
-            (f"{pair}: {label}", settings)
-            for pair, labels in content["pairs"].items()
-            for label, settings in labels.items()
+            (f"{pair}: {label}", mapping(settings))
+            for pair, labels in mapping(content["pairs"]).items()
+            for label, settings in mapping(labels).items()
         ]
         return [Arm(name, _overrides(settings), is_baseline=n == 0) for n, (name, settings) in enumerate(named)]
 
@@ -232,8 +234,8 @@ class FreeArms:
 
     def arms(self, content: Content) -> list[Arm]:
         """Each with its overrides."""
-        listed = content["arms"].items()
-        return [Arm(str(name), tuple(overrides), is_baseline=n == 0) for n, (name, overrides) in enumerate(listed)]
+        arms = mapping(content["arms"]).items()
+        return [Arm(name, tuple(map(str, listed(each))), is_baseline=n == 0) for n, (name, each) in enumerate(arms)]
 
     def mistakes(self, content: Content) -> Iterator[str]:
         """Arms that are no list of overrides, or do the same."""
@@ -247,7 +249,7 @@ class FreeArms:
                 yield f"arms.{name}: {overrides!r} is not a list of Hydra overrides, e.g. [generations=1, members=5]."
                 continue
             try:
-                parsed: list[Override] = parse(overrides)
+                parsed: list[Override] = parse(map(str, overrides))
             except ConfigError as error:
                 yield from (f"arms.{name}: {mistake}" for mistake in error.mistakes)
                 continue
@@ -285,6 +287,10 @@ def _listed(factor: str, values: Any, typed: Typed) -> Any:
 
 def _each(labels: Any, settled: Callable[[Any], Any]) -> Any:
     return {label: settled(settings) for label, settings in labels.items()} if isinstance(labels, dict) else labels
+
+
+def _lists(factors: Plain) -> Lists:
+    return {factor: listed(values) for factor, values in mapping(factors).items()}
 
 
 def _same(one: Any, other: Any) -> bool:

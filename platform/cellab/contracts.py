@@ -62,13 +62,13 @@ class Unet(Network, Protocol):
 class SegmentationLoss(Protocol):
     """How far a member's logits are from the target."""
 
+    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """A finite scalar, of logits, targets in [0, 1] and weights of at least 0, all (B, 1, H, W) float32."""
+
     @property
     @may_lack
     def is_proper(self) -> bool:
         """Whether it is a proper score, least where outputs are probabilities; it is where nothing is told."""
-
-    def __call__(self, logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """A finite scalar, of logits, targets in [0, 1] and weights of at least 0, all (B, 1, H, W) float32."""
 
     @may_lack
     def state_dict(self) -> Mapping[str, object]:

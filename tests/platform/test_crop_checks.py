@@ -14,6 +14,7 @@ from cellab.crop_checks import MISSED, TrainingCrops, least_share
 from cellab.data.dataset import SPLITS, Dataset
 from cellab.data.writer import DatasetWriter
 from cellab.errors import CellabError, ConfigError, DataError
+from cellab.requests import Prominence
 from cellab.study import Study
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
@@ -102,7 +103,7 @@ def test_the_share_is_the_one_that_training_meets(write: Write, threshold: float
     frames = Frames.of(masks, torch.device("cpu"), masks)
     source = CropSource(frames, 16, components.build("augmentation", "none"), max_tries=100)
     try:
-        drawn = source.draw(2000, threshold, torch.Generator().manual_seed(0))
+        drawn = source.draw(2000, Prominence(threshold, 1.0), torch.Generator().manual_seed(0))
     except CellabError:
         assert expected < 0.01
         return

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellab.evaluation.tiling import predict, smooth_window, starts
+from cellab.requests import Tiles
 
 CPU = torch.device("cpu")
 
@@ -23,7 +24,7 @@ def identity(images):
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
 def test_a_pointwise_network_is_reproduced(shape, overlap):
     frame = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    found = predict(identity, frame, 16, overlap, 3, CPU)
+    found = predict(identity, frame, Tiles(16, overlap, 3), CPU)
     np.testing.assert_allclose(found, [frame / 255, 1 - frame / 255], atol=1e-6)
 
 
@@ -35,8 +36,8 @@ def test_no_seams():
         return ramp.expand_as(images[:, 0])[None, :, None]
 
     frame = np.zeros((16, 128), np.uint8)
-    (blended,) = predict(positional, frame, 16, 0.5, 8, CPU)
-    (hard,) = predict(positional, frame, 16, 0.0, 8, CPU)
+    (blended,) = predict(positional, frame, Tiles(16, 0.5, 8), CPU)
+    (hard,) = predict(positional, frame, Tiles(16, 0.0, 8), CPU)
     assert np.abs(np.diff(hard, axis=1)).max() > 0.5
     assert np.abs(np.diff(blended, axis=1)).max() < 0.2
 

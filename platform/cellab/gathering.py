@@ -10,12 +10,13 @@ from cellab import hdf5
 from cellab.executors.driver import Ending
 from cellab.executors.protocol import Endings
 from cellab.outcomes import Outcome
-from cellab.requests import Calibrated, Evaluated, MemberTrained
+from cellab.requests import Calibrated, Evaluated, MemberTrained, TrainMember
 from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study import Study, Trial
 from cellab.study_files.folder import REAL_IMAGES, generated_images, overlays
 from cellab.study_files.records import TrialSummary
+from cellab.training.names import GENERATED
 
 
 class Gathered:
@@ -52,8 +53,15 @@ class Gathered:
                         continue
                     where = {"arm": arm, "seed": seed, "generation": number, "member": member}
                     for source, report in self.outcomes[key].of(MemberTrained).pseudo_labels.items():
+                        if member and source == GENERATED and self._is_shared(key):
+                            continue  # the pool of all members counts once
                         told = asdict(report)
                         yield {**where, "source": source, **told.pop("counters"), **told}
+
+    def _is_shared(self, key: str) -> bool:
+        """Whether a member learns what was labelled once for all of them."""
+        request = self.stages[key].request
+        return isinstance(request, TrainMember) and bool(request.pseudo_labelling and request.pseudo_labelling.labels)
 
     def calibration_rows(self) -> Iterator[dict[str, object]]:
         """What was found of the vote and of the members of every generation that was calibrated."""

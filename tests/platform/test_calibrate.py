@@ -79,6 +79,8 @@ def test_calibrations_are_gathered_and_cut_what_is_scored(calibrated, tmp_path):
     endings = Inline().run(calibrated.lineages, store, calibrated.data_path, Nobody()).endings
     assert [ending.status for ending in endings.values()] == ["completed"]
     write_results(calibrated, store, endings, StudyFolder(tmp_path))
+    counted = pl.read_parquet(tmp_path / "pseudo_labels.parquet").group_by("source").agg(pl.col("member").sort())
+    assert dict(counted.rows()) == {"pseudo": [0, 1], "generated": [0]}, "the pool is one for both members"
     found = pl.read_parquet(tmp_path / "calibrations.parquet")
     assert found.group_by("generation").len().sort("generation").rows() == [(0, 3), (1, 3)], "a vote, and two members"
     estimate = store.outcome(of_kind(calibrated, "calibrate")[0]).of(Calibrated).vote

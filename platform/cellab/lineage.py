@@ -164,7 +164,7 @@ class _Builder:
                 seed=derive_seed(self.seed, "label_generated", generation),
                 calibrated=calibration.key if calibration else None,
                 generated=self._generated(gan),
-                prominence=self._least_of_generated(prominence),
+                prominence=prominence.of_generated(self.config.pseudo_labels),
                 size=self.config.training.crop_size,
                 batch_size=self.config.pseudo_labels.batch_size,
                 **self._components(LabelGenerated),
@@ -172,10 +172,6 @@ class _Builder:
             needs = [*keys, gan.key, *([calibration.key] if calibration else [])]
             stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs))
         return stages
-
-    def _least_of_generated(self, prominence: Prominence) -> Prominence:
-        least = self.config.pseudo_labels.minimum_prominence
-        return prominence if least is None else Prominence(least, 1.0)
 
     def _generated(self, gan: Stage) -> Generated:
         return Generated(gan.key, **self._components(Generated))

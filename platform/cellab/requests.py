@@ -91,6 +91,11 @@ class Prominence:
     least: float
     share: float
 
+    def of_generated(self, settings: PseudoLabels) -> "Prominence":
+        """Of the pseudo-labels of generated crops, which have no given mask: the same, unless there is a minimum."""
+        minimum = settings.minimum_prominence
+        return self if minimum is None else Prominence(minimum, 1.0)
+
 
 @dataclass(frozen=True)
 class Generated:

@@ -10,6 +10,7 @@ from cellab.contracts import Acceptance, Entropy, Labelling, Voting
 from cellab.evaluation.calibration import cut_of, stretched
 from cellab.requests import GeneratedLabelled, LabelGenerated
 from cellab.stage import Workplace
+from cellab.training.crops import least_means
 from cellab.training.generated import GeneratedImages
 from cellab.training.labels import GENERATED
 from cellab.training.networks import UNET, load_network, to_channels_last
@@ -69,13 +70,9 @@ class _Labeller:
         votes = self.voting.votes(self.members, to_channels_last(grey / 255))
         as_cells = stretched(votes, self.cut)
         passed = torch.tensor(self.acceptance(self.entropy(as_cells.mean(dim=0)).tolist(), as_cells))
-        prominent = self.voting.target(as_cells).mean(dim=(1, 2, 3)).cpu() >= self._least(len(grey))
+        least = least_means(len(grey), self.request.prominence, self.draws)
+        prominent = self.voting.target(as_cells).mean(dim=(1, 2, 3)).cpu() >= least
         keep = passed & prominent
         self.tally.count(len(grey), 0, passed, keep, self.acceptance.threshold)
         both = torch.cat([grey, votes.mean(dim=0) * 255], dim=1).cpu()
         return both[keep].round().clamp(0, 255).to(torch.uint8)
-
-    def _least(self, count: int) -> Tensor:
-        """The least mean of each of the next pseudo-labels."""
-        prominence = self.request.prominence
-        return prominence.least * (torch.rand(count, generator=self.draws) < prominence.share)

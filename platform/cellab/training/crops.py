@@ -132,6 +132,13 @@ def chosen(count: int, share: float, generator: torch.Generator) -> int:
     return int((torch.rand(count, generator=generator) < share).sum())
 
 
+def least_means(count: int, prominence: Prominence, generator: torch.Generator) -> Tensor:
+    """The least mean (count,) that each of as many masks must have: a share of them, chosen by chance, the least."""
+    if prominence.share == 1 or prominence.least == 0:
+        return torch.full((count,), prominence.least)
+    return prominence.least * (torch.rand(count, generator=generator) < prominence.share)
+
+
 def views(
     planes: Planes, places: Tensor, size: int, augmentation: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:

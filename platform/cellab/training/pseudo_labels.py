@@ -14,7 +14,7 @@ from cellab.contracts import Acceptance, Entropy, Voting
 from cellab.evaluation.calibration import HALF, stretched
 from cellab.requests import Prominence, SourceReport
 from cellab.settings import PseudoLabels
-from cellab.training.crops import Crops, chosen
+from cellab.training.crops import Crops, chosen, least_means
 from cellab.training.replay import Batch, ReplayBuffer, concatenate
 from cellab.training.tally import Tally, TallyState
 
@@ -148,7 +148,8 @@ class PseudoLabelSource:
         entropies = self.labelling.entropy(votes.mean(dim=0)).tolist()
         passed = torch.tensor(self.acceptance(entropies, votes), device=self.device)
         pseudo = self.labelling.voting.target(votes)
-        full = pseudo.mean(dim=(1, 2, 3)) >= self._least(len(pseudo)).to(self.device)
+        least = least_means(len(pseudo), self.prominence, self.generator).to(self.device)
+        full = pseudo.mean(dim=(1, 2, 3)) >= least
         keep = passed & full
 
         self.tally.count(crops.tried, crops.rejected, passed, keep, self.acceptance.threshold)
@@ -159,12 +160,6 @@ class PseudoLabelSource:
             given = crops.annotated[:, None, None, None]
             targets, weights = torch.where(given, targets, pseudo), torch.where(given, weights, 1.0)
         return Batch(crops.images, targets, weights)[keep]
-
-    def _least(self, count: int) -> Tensor:
-        """The least mean (count,) of each of the next pseudo-labels."""
-        if self.prominence.share == 1 or self.prominence.least == 0:
-            return torch.full((count,), self.prominence.least)
-        return self.prominence.least * (torch.rand(count, generator=self.generator) < self.prominence.share)
 
     def report(self) -> SourceReport:
         """What it went through."""

@@ -135,8 +135,7 @@ class _OwnLabels(_Sources):
             seen, _ = views(Planes.of_images(images(count)), each, size, self.crops.augmentation, places)
             return Crops(seen, torch.zeros_like(seen), tried=count)
 
-        least = self.labelling.settings.minimum_prominence
-        prominence = self.labelling.prominence if least is None else Prominence(least, 1.0)
+        prominence = self.labelling.prominence.of_generated(self.labelling.settings)
         return self._source(GENERATED, propose, _no_given_mask, prominence)
 
     def _source(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from cellab.errors import CellabError, reason
 from cellab.executors import protocol
+from cellab.executors.monitor import NOTHING
 from cellab.executors.protocol import Executed, Executor, Stopped
 from cellab.provenance import provenance
 from cellab.reports import write_reports
@@ -93,8 +94,10 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
     try:
         with observer.running():
             executed = executor.run(study.lineages, store, study.data_path, observer)
-    except Stopped as stop:
-        _finish(study, store, stop.executed, folder, time.monotonic() - started)
+    except KeyboardInterrupt as stop:  # which may come before the executor sees to it
+        observer.stopping()
+        stopped = stop.executed if isinstance(stop, Stopped) else Executed({}, NOTHING)
+        _finish(study, store, stopped, folder, time.monotonic() - started)
         done = len(store.stored(list(study.stages)))
         observer.stopped(done, len(study.stages), folder.report)
         raise

@@ -157,6 +157,19 @@ def test_each_signal_stops_a_study_which_writes_what_it_has(
     assert {how: number for how, number in counted.items() if number} == {"finished": 1, "stopped": 1}
 
 
+def test_a_ctrl_c_before_any_stage_writes_what_there_is_too(study, tmp_path):
+    made, folder = study("unet.width", [4], "generations=1", "executor=inline"), StudyFolder(tmp_path / "small")
+
+    class Hasty(Inline):
+        def run(self, *_):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), alone(folder):
+        run.run_study(made, Store(str(tmp_path / "store")), folder, Hasty(), run.Nobody())
+    assert {trial["status"] for trial in trials_of(folder.path).values()} == {"stopped"}
+    assert folder.report.is_file()
+
+
 def test_signals_that_come_when_all_is_done_or_that_are_ignored_stop_nothing(
     study, tmp_path, monkeypatch, console, interrupted
 ):

@@ -52,6 +52,9 @@ class Snapshot:
     seconds_left: float | None
 
 
+NOTHING = Snapshot(0, (), (), None)  # is known of any stage
+
+
 @dataclass
 class Monitor:
     """Keeps count.

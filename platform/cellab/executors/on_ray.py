@@ -17,7 +17,7 @@ from cellab.errors import CellabError
 from cellab.executors.broker import Broker, State
 from cellab.executors.connecting import connect
 from cellab.executors.driver import Ending, drive, in_words
-from cellab.executors.monitor import Snapshot
+from cellab.executors.monitor import NOTHING, Snapshot
 from cellab.executors.protocol import Executed, Observer, Stopped
 from cellab.executors.ray_runner import RayRunner
 from cellab.executors.stopping import endings_when_stopped
@@ -28,7 +28,6 @@ from cellab.store import Store
 STOP_SECONDS = 10.0
 DRIVER_CPUS = 0.001  # of a trial's light driver
 UNLIMITED = 10**9  # trials: as many as there are lineages
-NOTHING = Snapshot(0, (), (), None)
 
 
 class OnRay:

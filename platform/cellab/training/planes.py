@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -46,8 +47,55 @@ class Planes:
         heights, widths = (torch.full_like(starts, length) for length in (height, width))
         return cls(images.transpose(0, 1).reshape(channels, -1), starts, heights, widths)
 
-    def cut(self, frame: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Squares (B, C, S, S) of frames (B,) at rows (B, S) and columns (B, S), all on the device."""
+    def cut(self, places: Tensor, size: int) -> Tensor:
+        """Squares of frames, mirrored beyond the border, the border pixel not repeated.
+
+        Args:
+            places: (B, 3) integer, on the CPU: frame, top and left of each square, which may stick out.
+            size: the squares' side S, in pixels.
+
+        Returns:
+            (B, C, S, S) float, in the frames' units.
+        """
+        return self.sliced(places, size) if self.pixels.device.type == "cpu" else self.gathered(places, size)
+
+    def sliced(self, places: Tensor, size: int) -> Tensor:
+        """As `cut`, square by square: the fastest where a square costs no launch of a kernel."""
+        squares = torch.empty(len(places), len(self.pixels), size, size)
+        frame = places[:, 0]
+        columns = (places[:, 1], places[:, 2], self.starts[frame], self.heights[frame], self.widths[frame])
+        for square, (top, left, start, height, width) in zip(squares, torch.stack(columns, 1).tolist(), strict=True):
+            whole = self.pixels[:, start : start + height * width].view(-1, height, width)
+            above, below = _beyond(top, size, height)
+            before, after = _beyond(left, size, width)
+            part = whole[:, max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
+            if not (above or below or before or after):
+                square.copy_(part)
+            elif max(above, below) < part.shape[1] and max(before, after) < part.shape[2]:
+                square.copy_(F.pad(part.float(), (before, after, above, below), mode="reflect"))
+            else:  # so far out that what is mirrored is mirrored again
+                offsets = torch.arange(size)
+                square.copy_(whole[:, _mirror(top + offsets, height)][:, :, _mirror(left + offsets, width)])
+        return squares
+
+    def gathered(self, places: Tensor, size: int) -> Tensor:
+        """As `cut`, all squares by one index."""
+        frame, top, left = places.to(self.pixels.device).unbind(1)
+        offsets = torch.arange(size, device=self.pixels.device)
+        rows = _mirror(top[:, None] + offsets, self.heights[frame][:, None])
+        columns = _mirror(left[:, None] + offsets, self.widths[frame][:, None])
         first = self.starts[frame][:, None, None]
         index = first + rows[:, :, None] * self.widths[frame][:, None, None] + columns[:, None, :]
-        return self.pixels[:, index].transpose(0, 1)
+        return self.pixels[:, index].transpose(0, 1).float()
+
+
+def _beyond(first: int, size: int, length: int) -> tuple[int, int]:
+    """How many of `size` places from `first` on lie before a side of this length, and how many after it."""
+    return max(0, -first), max(0, first + size - length)
+
+
+def _mirror(index: Tensor, length: Tensor | int) -> Tensor:
+    """Reflects indices (..., S) beyond [0, length) at the borders; length is a number, or (..., 1)."""
+    period = (2 * (torch.as_tensor(length) - 1)).clamp(min=1)  # a single pixel is all there is to reflect
+    index = index.remainder(period)
+    return torch.where(index < length, index, period - index)

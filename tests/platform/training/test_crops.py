@@ -184,3 +184,20 @@ def test_a_share_of_the_crops_is_prominent(planes, share):
     of_all = (source(planes).draw(400, at_least(0.0), stream(1)).masks.mean(dim=(1, 2, 3)) >= 0.5).float().mean()
     assert prominent == pytest.approx(share + (1 - share) * float(of_all), abs=0.07)
     assert crops.tried == crops.rejected + 400
+
+
+@pytest.mark.parametrize("size", [4, 30, 90])
+def test_squares_are_the_same_cut_one_by_one_and_by_one_index(size):
+    rng = np.random.default_rng(0)
+    shapes = [(40, 50), (31, 64), (1, 9), (33, 32)]
+    channels = [[rng.integers(0, 256, shape, np.uint8) for shape in shapes] for _ in range(2)]
+    planes = Planes.of_frames(channels, CPU)
+    places = torch.tensor([[f, top, left] for f in range(4) for top in (-60, -7, 0, 9, 45) for left in (-3, 1, 40)])
+    cut = planes.sliced(places, size)
+    torch.testing.assert_close(cut, planes.gathered(places, size), rtol=0, atol=0)
+    for square, (frame, top, left) in zip(cut, places.tolist(), strict=True):
+        reach = 200
+        padded = np.pad(
+            np.stack([channel[frame] for channel in channels]), [(0, 0), (reach,) * 2, (reach,) * 2], "reflect"
+        )
+        np.testing.assert_array_equal(square, padded[:, reach + top :, reach + left :][:, :size, :size])

@@ -8,7 +8,7 @@ generation 0 knows nothing of GANs, and the GAN nothing of U-Nets.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from cellab.components import instantiate
@@ -116,7 +116,7 @@ class _Builder:
 
     @property
     def _compute(self) -> Compute:
-        return Compute(self.device, self.config.resources.threads)
+        return Compute(self.device, self.config.resources.threads, self.config.lineage.precision)
 
     @property
     def _frames(self) -> StoredFrames:
@@ -130,7 +130,7 @@ class _Builder:
     def gan(self) -> Stage:
         request = TrainGan(
             data=StoredFrames(self.data_digest, self.config.data.gan_scale),
-            compute=self._compute,
+            compute=replace(self._compute, precision=Compute.precision),  # a GAN's layers are what they are
             seed=derive_seed(self.seed, "train_gan"),
             settings=self.config.gan,
             **self._components(TrainGan),

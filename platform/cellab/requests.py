@@ -35,10 +35,12 @@ class Compute:
     Args:
         device: ``"cpu"`` or ``"cuda"``.
         threads: of the CPU.
+        precision: of U-Nets' layers: ``"float32"`` or ``"bfloat16"``.
     """
 
     device: str
     threads: int
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ class Lineage:
     generations: Annotated[int, Field(ge=1, le=MOST_STAGES)]
     members: Annotated[int, Field(ge=1, le=MOST_STAGES)]
     equal_compute: bool
+    precision: Literal["float32", "bfloat16"]
     executor: Literal["ray", "inline"]
 
 

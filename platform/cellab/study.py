@@ -1,5 +1,6 @@
 """A study: all trials of one ablation, their stages, and what of them is stored already."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def build_study(name: str, ablation: Ablation) -> Study:
         for arm in arms
         for seed in ablation.seeds
     )
-    told = _collect({arm_name: list(notices(config)) for arm_name, config in configs.items()})
+    told = _collect({arm: [*notices(config), *_precision_notices(config)] for arm, config in configs.items()})
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth, tuple(told))
 
 
@@ -165,6 +166,20 @@ def _device(config: TrialConfig) -> str:
     if wanted == "cuda" and not available:
         raise CellabError("resources.device: cuda was asked for, but torch sees no GPU here: use cpu, or auto.")
     return "cuda" if available else "cpu"
+
+
+def _precision_notices(config: TrialConfig) -> Iterator[str]:
+    """Whether this machine, which need not be the one that computes, is slow at what is wanted."""
+    if config.lineage.precision == "float32":
+        return
+    import torch
+
+    if _device(config) == "cuda":
+        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_it = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+    if not has_it:
+        yield "precision: this processor has no instructions for bfloat16, and takes longer with it than with float32."
 
 
 def plan(study: Study, store: Store | None) -> Plan:

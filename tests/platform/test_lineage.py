@@ -194,6 +194,12 @@ def test_threads_are_part_of_a_stage():
     assert not {s.key for s in lineage().stages} & {s.key for s in lineage("resources.threads=2").stages}
 
 
+def test_the_precision_is_part_of_all_stages_but_the_gan():
+    one, two = lineage(), lineage("precision=bfloat16")
+    assert one.gan == two.gan
+    assert {s.key for s in one.stages} & {s.key for s in two.stages} == {one.gan}
+
+
 def test_seeds_are_independent():
     seeds = {derive_seed(s, "train_member", g, m) for s in range(5) for g in range(5) for m in range(5)}
     assert len(seeds) == 125

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from cellab.contracts import Voting
 from cellab.evaluation.tiling import predict
-from cellab.requests import Tiles
+from cellab.requests import Compute, Tiles
 from cellab.settings import Component
 from cellab.stage import Workplace
-from cellab.training.networks import UNET, load_network, to_channels_last
+from cellab.training.networks import UNET, Computed, load_network
 
 
 class Ensemble:
@@ -22,7 +22,7 @@ class Ensemble:
         voting: of theirs.
         tiles: how frames are predicted.
         workplace: where their weights are.
-        device: where they are to be.
+        compute: where they are to be, and in which precision.
     """
 
     def __init__(
@@ -32,19 +32,26 @@ class Ensemble:
         voting: Voting,
         tiles: Tiles,
         workplace: Workplace,
-        device: torch.device,
+        compute: Compute,
     ) -> None:
-        self.members = [load_network(unet, "unet", workplace.inputs[key] / UNET, device) for key in members]
+        self.members = voters(unet, members, workplace, compute)
         self.voting = voting
         self.tiles = tiles
-        self.device = device
+        self.device = torch.device(compute.device)
 
     def predict(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Each member's probability (K, H, W) in [0, 1] of the pixels of a frame (H, W)."""
         return predict(self._votes, frame, self.tiles, self.device)
 
     def _votes(self, images: Tensor) -> Tensor:
-        return self.voting.votes(self.members, to_channels_last(images))
+        return self.voting.votes(self.members, images)
+
+
+def voters(unet: Component, members: tuple[str, ...], workplace: Workplace, compute: Compute) -> list[Computed]:
+    """The networks that stages have trained, ready to vote."""
+    device = torch.device(compute.device)
+    networks = [load_network(unet, "unet", workplace.inputs[key] / UNET, device) for key in members]
+    return [Computed(network, compute) for network in networks]
 
 
 def spread(indices: np.ndarray, count: int | None) -> np.ndarray:

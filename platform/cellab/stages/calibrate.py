@@ -26,10 +26,9 @@ def calibrate(request: Calibrate, workplace: Workplace) -> Calibrated:
     Raises:
         DataError: the given masks of those frames mark nothing.
     """
-    device = torch.device(request.compute.device)
     calibration = instantiate(request.calibration, "calibration", Calibration)
     voting = instantiate(request.voting, "evaluation.voting", Voting)
-    ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, device)
+    ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
     counts = torch.zeros(1 + len(request.members), 2, LEVELS, dtype=torch.int64)  # the vote's first; positives, all
     with open_data(workplace.data_path, request.data.hiding) as data:
         assert calibration.split is not None  # else there is no such stage

@@ -30,10 +30,9 @@ def evaluate(request: Evaluate, workplace: Workplace) -> Evaluated:
         Each metric of each split. Pictures of some frames are a file.
     """
     settings = request.settings
-    device = torch.device(request.compute.device)
     voting = instantiate(settings.voting, "evaluation.voting", Voting)
     tiles = Tiles(settings.tile, settings.overlap, settings.batch_size)
-    ensemble = Ensemble(request.unet, request.members, voting, tiles, workplace, device)
+    ensemble = Ensemble(request.unet, request.members, voting, tiles, workplace, request.compute)
     cut = cut_of(request.calibrated, workplace)
     rows: list[Measurement] = []
     with (

@@ -16,9 +16,8 @@ from cellab.training.labels import FRAMES
 @torch.no_grad()
 def label_frames(request: LabelFrames, workplace: Workplace) -> FramesLabelled:
     """Predicts a part of the training frames; the mean votes are a file, 0 to 1 as 0 to 255."""
-    device = torch.device(request.compute.device)
     voting = instantiate(request.voting, "voting", Voting)
-    ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, device)
+    ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
     with open_data(workplace.data_path, request.data.hiding) as data, hdf5.new_file(workplace.output / FRAMES) as file:
         mine = data.indices("train")[request.part :: request.parts].tolist()
         for done, index in enumerate(mine, start=1):

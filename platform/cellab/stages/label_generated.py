@@ -8,12 +8,12 @@ from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Acceptance, Entropy, Labelling, Voting
 from cellab.evaluation.calibration import cut_of, stretched
+from cellab.evaluation.ensemble import voters
 from cellab.requests import GeneratedLabelled, LabelGenerated
 from cellab.stage import Workplace
 from cellab.training.crops import least_means
 from cellab.training.generated import GeneratedImages
 from cellab.training.labels import GENERATED
-from cellab.training.networks import UNET, load_network, to_channels_last
 from cellab.training.streams import Streams
 from cellab.training.tally import Tally
 
@@ -54,9 +54,7 @@ class _Labeller:
         self.request = request
         self.device = streams.device
         self.images = GeneratedImages(request.generated, request.size, workplace, streams)
-        self.members = [
-            load_network(request.unet, "unet", workplace.inputs[key] / UNET, self.device) for key in request.members
-        ]
+        self.members = voters(request.unet, request.members, workplace, request.compute)
         self.voting = instantiate(request.voting, "voting", Voting)
         self.entropy = instantiate(request.entropy, "entropy", Entropy)
         self.acceptance = instantiate(request.acceptance, "acceptance", Acceptance)
@@ -67,7 +65,7 @@ class _Labeller:
     def batch(self) -> Tensor:
         """The accepted ones of a batch, with their probability (B, 2, S, S) uint8."""
         grey = self.images(self.request.batch_size)  # 0 to 255
-        votes = self.voting.votes(self.members, to_channels_last(grey / 255))
+        votes = self.voting.votes(self.members, grey / 255)
         as_cells = stretched(votes, self.cut)
         passed = torch.tensor(self.acceptance(self.entropy(as_cells.mean(dim=0)).tolist(), as_cells))
         least = least_means(len(grey), self.request.prominence, self.draws)

@@ -17,7 +17,7 @@ from cellab.training.checkpoint import Stateful, TrainingRun
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
-from cellab.training.networks import UNET, build_network, load_network, to_channels_last
+from cellab.training.networks import UNET, Computed, build_network, load_network
 from cellab.training.sources import Mixture, pseudo_label_sources
 from cellab.training.streams import Streams
 
@@ -40,6 +40,7 @@ class Member(TrainingRun):
         # the network and what changes it
         with self.streams.torchs("initialisation"):
             self.unet = build_network(request.unet, "unet", self.streams.device).train()
+        self.learner = Computed(self.unet, request.compute)
         self.optimiser = instantiate(settings.optimiser, "training.optimiser")(self.unet.parameters())
         self.scheduler = _scheduler(settings, self.optimiser)
         self.criterion = instantiate(request.segmentation_loss, "segmentation_loss", SegmentationLoss)
@@ -50,7 +51,9 @@ class Member(TrainingRun):
         self.teacher = _teacher(request, self.unet, workplace, self.streams.device)
         labelling = request.pseudo_labelling
         self.sources = (
-            pseudo_label_sources(labelling, request.shares, self.teacher, crops, workplace, self.streams)
+            pseudo_label_sources(
+                labelling, request.shares, self.teacher, crops, workplace, self.streams, request.compute
+            )
             if labelling
             else {}
         )
@@ -78,7 +81,7 @@ class Member(TrainingRun):
         self.step += 1
         self.optimiser.zero_grad(set_to_none=True)
         with self.streams.torchs("networks"):
-            outputs = _every_head(self.unet(to_channels_last(batch.images)))
+            outputs = _every_head(self.learner(batch.images))
             loss: Tensor = torch.stack([self.criterion(each, batch.targets, batch.weights) for each in outputs]).mean()
         if not math.isfinite(value := loss.item()):
             raise DivergedError("member", self.step, value)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cellab.building import instantiate
 from cellab.contracts import CONTRACTS, Generator, Network
+from cellab.requests import Compute
 from cellab.settings import Component
 
 UNET = "unet.safetensors"
@@ -52,6 +53,26 @@ def load_network(config: Component, kind: Any, path: Path, device: torch.device)
     torch.set_rng_state(state)
     network.load_state_dict(load(path.read_bytes()))
     return network.eval().requires_grad_(False)
+
+
+class Computed:
+    """A U-Net whose layers compute in a stage's precision; what it is given and what it gives are float32.
+
+    Args:
+        network: the U-Net, whose weights are float32.
+        compute: of the stage.
+    """
+
+    def __init__(self, network: Network, compute: Compute) -> None:
+        self.network = network
+        self.device = compute.device
+        self.halves = compute.precision == "bfloat16"
+
+    def __call__(self, images: Tensor) -> Any:
+        """Its logits (B, 1, H, W) of images (B, 1, H, W); with deep supervision a list of them."""
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.halves):
+            output = self.network(to_channels_last(images))
+        return [each.float() for each in output] if isinstance(output, list) else output.float()
 
 
 def to_channels_last(images: Tensor) -> Tensor:

@@ -11,12 +11,13 @@ from cellab.building import instantiate
 from cellab.contracts import Acceptance, Entropy, Recombination, Teacher, Voting
 from cellab.evaluation.calibration import cut_of
 from cellab.outcomes import METRICS, Outcome
-from cellab.requests import GeneratedLabelled, Labels, Prominence, PseudoLabelling, SourceReport
+from cellab.requests import Compute, GeneratedLabelled, Labels, Prominence, PseudoLabelling, SourceReport
 from cellab.stage import Workplace
 from cellab.training.crops import Crops, CropSource, views
 from cellab.training.generated import GeneratedImages
 from cellab.training.labels import FrameLabelSource, PoolSource, read_frames
 from cellab.training.names import GENERATED, LABELLED, PSEUDO
+from cellab.training.networks import Computed
 from cellab.training.planes import Planes
 from cellab.training.pseudo_labels import Labelling, PseudoLabelSource, Recombine
 from cellab.training.replay import Batch, concatenate
@@ -57,6 +58,7 @@ def pseudo_label_sources(
     crops: CropSource,
     workplace: Workplace,
     streams: Streams,
+    compute: Compute,
 ) -> dict[str, Source]:
     """A source for each kind of crop that is wanted and that a teacher labels, by its name.
 
@@ -67,9 +69,10 @@ def pseudo_label_sources(
         crops: real ones.
         workplace: where the generator's weights are, or what was labelled before.
         streams: random streams of the member.
+        compute: of the member.
     """
     makes: type[_Sources] = _SharedLabels if labelling.labels else _OwnLabels
-    sources = makes(labelling, teacher, crops, workplace, streams)
+    sources = makes(labelling, teacher, crops, workplace, streams, compute)
     found: dict[str, Source] = {}
     if shares[PSEUDO] > 0:
         found[PSEUDO] = sources.pseudo()
@@ -88,12 +91,14 @@ class _Sources(ABC):
         crops: CropSource,
         workplace: Workplace,
         streams: Streams,
+        compute: Compute,
     ) -> None:
         self.labelling = labelling
         self.teacher = teacher
         self.crops = crops
         self.workplace = workplace
         self.streams = streams
+        self.compute = compute
         self.voting = instantiate(labelling.voting, "voting", Voting)
         self.entropy = instantiate(labelling.entropy, "entropy", Entropy)
         self.cut = cut_of(labelling.calibrated, workplace)
@@ -141,7 +146,8 @@ class _OwnLabels(_Sources):
     def _source(
         self, name: str, propose: Callable[[int], Crops], recombination: Recombine, prominence: Prominence
     ) -> Source:
-        parts = Labelling(self.teacher.labellers(), self.voting, self.entropy, recombination, self.cut)
+        labellers = [Computed(network, self.compute) for network in self.teacher.labellers()]
+        parts = Labelling(labellers, self.voting, self.entropy, recombination, self.cut)
         return PseudoLabelSource(
             propose,
             parts,

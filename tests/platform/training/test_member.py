@@ -151,3 +151,14 @@ def test_what_a_loss_remembers_is_part_of_a_members_state(trained, phantom):
             member.learn()
     assert one.criterion.prior == two.criterion.prior is not None
     assert torch.equal(weights(one), weights(two))
+
+
+def test_a_lineage_in_bfloat16_runs_and_repeats(phantom, tmp_path):
+    made = lineage(phantom, "method=calibrated", "precision=bfloat16")
+    results = []
+    for turn in ("one", "two"):
+        store, outcomes = Store(str(tmp_path / turn)), {}
+        for stage in made.stages:
+            outcomes[stage.key] = stages.obtain(stage, store, phantom, [outcomes[key] for key in stage.needs], Nobody())
+        results.append([outcomes[stage.key].result for stage in made.stages])
+    assert results[0] == results[1]

@@ -70,6 +70,7 @@ class PseudoLabels:
     batch_size: Count
     max_tries: Count
     refresh_tries: Count
+    least_yield: Share
     minimum_prominence: Share | None
 
     def __post_init__(self) -> None:

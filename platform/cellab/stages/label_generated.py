@@ -31,7 +31,7 @@ def label_generated(request: LabelGenerated, workplace: Workplace) -> GeneratedL
     kept: list[Tensor] = []  # (B, 2, S, S) uint8: image and probability
     counters = labeller.tally.counters
     while counters.accepted < labelling.generated:
-        if counters.tried >= labelling.tries or _yields_little(counters.tried, counters.accepted, labelling):
+        if counters.tried >= labelling.tries or labeller.tally.yields_less(labelling.least_yield, labelling.generated):
             counters.gave_up += 1
             break
         kept.append(labeller.batch())
@@ -41,10 +41,6 @@ def label_generated(request: LabelGenerated, workplace: Workplace) -> GeneratedL
         file.create_dataset("images", data=pool[:, 0].astype(np.uint8))
         file.create_dataset("probabilities", data=pool[:, 1].astype(np.uint8))
     return GeneratedLabelled(labeller.tally.report())
-
-
-def _yields_little(tried: int, accepted: int, labelling: Labelling) -> bool:
-    return tried >= labelling.generated and accepted < labelling.least_yield * tried
 
 
 class _Labeller:

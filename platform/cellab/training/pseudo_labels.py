@@ -98,6 +98,11 @@ class PseudoLabelSource:
         """Whether it has nothing to give: draws take kept pairs, and there are none."""
         return len(self.buffer) == 0 and not self.pairs_age
 
+    @property
+    def yields_little(self) -> bool:
+        """Whether so few crops are accepted that no more are labelled."""
+        return self.tally.yields_less(self.settings.least_yield, self.settings.max_tries)
+
     def fill(self, progress: Callable[[int, int], None] = lambda _done, _wanted: None) -> None:
         """Fills the buffer to its minimum, or with what was accepted before giving up, which is counted."""
         minimum = 0 if self.pairs_age else self.settings.minimum
@@ -111,7 +116,7 @@ class PseudoLabelSource:
     def draw(self, count: int) -> Batch | None:
         """`count` pairs: new ones with the refresh probability, else kept ones; fewer, or None, if none is kept."""
         fresh = chosen(count, self.refresh_probability, self.generator)
-        pairs = self._new_pairs(fresh, self.settings.refresh_tries) if fresh else None
+        pairs = None if fresh == 0 or self.yields_little else self._new_pairs(fresh, self.settings.refresh_tries)
         if pairs is not None:
             self.tally.counters.refreshes += len(pairs)
             self.buffer.push(pairs)
@@ -122,7 +127,10 @@ class PseudoLabelSource:
         return kept if pairs is None else concatenate([pairs, kept])
 
     def _new_pairs(self, count: int, max_tries: int) -> Batch | None:
-        """The next accepted pairs, without those, counted, for which `max_tries` crops were not enough; None: none."""
+        """The next accepted pairs, without those, counted, for which `max_tries` crops were not enough; None: none.
+
+        Where few are accepted altogether, that is counted once, and ends it.
+        """
         found: list[Batch] = []
         tries = 0
         while count > 0:
@@ -131,6 +139,9 @@ class PseudoLabelSource:
                 self.waiting = self.waiting[count:]
                 count -= len(found[-1])
                 tries = 0
+            elif self.yields_little:
+                self.tally.counters.gave_up += 1
+                break
             elif tries >= max_tries:
                 self.tally.counters.gave_up += 1
                 count -= 1

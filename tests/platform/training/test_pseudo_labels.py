@@ -18,6 +18,7 @@ SETTINGS = PseudoLabels(
     batch_size=4,
     max_tries=40,
     refresh_tries=12,
+    least_yield=0.0,
     minimum_prominence=None,
 )
 
@@ -136,6 +137,24 @@ def test_a_source_that_dries_up_gives_up_and_is_counted():
     assert source.tally.counters.gave_up > 0
     assert source.tally.counters.rejected_by_entropy == source.tally.counters.gave_up * SETTINGS.refresh_tries
     assert source.tally.counters.refreshes == 0
+
+
+def test_a_source_that_yields_little_gives_up_once():
+    """The gate lets 1 in 12 pass: less than a tenth, so that after `max_tries` crops no more are labelled."""
+    source = make(least_yield=0.1, minimum=6, capacity=100)
+    seen = 0
+
+    def seldom(entropies, _votes):
+        nonlocal seen
+        seen += len(entropies)
+        return [seen % 12 == 0 and number == 0 for number in range(len(entropies))]
+
+    source.acceptance, seldom.threshold = seldom, 0.0
+    source.fill()
+    assert (seen, len(source.buffer), source.tally.counters.gave_up) == (SETTINGS.max_tries, 3, 1)
+    for _ in range(20):
+        assert len(source.draw(8)) == 8, "kept ones"
+    assert (seen, source.tally.counters.gave_up, source.tally.counters.refreshes) == (SETTINGS.max_tries, 1, 0)
 
 
 def test_where_pairs_age_none_is_kept_for_later_and_every_draw_makes_new_ones():

@@ -194,10 +194,14 @@ class Calibration(Protocol):
         """At most so many of them, evenly spaced; None: all."""
 
     def cut(self, positives: Tensor, pixels: Tensor) -> float:
-        """The probability, of how many pixels (L,) int64 have each of L evenly spaced probabilities from 0 to 1.
+        """The probability, of how many pixels (L,) have each of L evenly spaced probabilities from 0 to 1.
 
-        `positives` are those that given masks mark, at least one; `pixels` are all.
+        `positives`, float64, are those that given masks mark, at least one, weighted; `pixels`, int64, are all.
         """
+
+    @may_lack
+    def weights(self, probabilities: Tensor) -> Tensor:
+        """How often the pixels of given objects (O,) count, by the mean probability (O,) of each; else once."""
 
 
 class Entropy(Protocol):

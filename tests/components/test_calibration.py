@@ -139,3 +139,27 @@ def test_bad_arguments(kind, arguments, told):
 
     with pytest.raises(ConfigError, match=told):
         components.build("calibration", kind, **arguments)
+
+
+def test_objects_that_are_seldom_labelled_count_for_those_that_are_not(build):
+    """Half of the cells are faint, and labelled a tenth as often: the plain score forgets them."""
+    rng = np.random.default_rng(5)
+    cell = rng.random(100_000) < 0.2
+    propensity = np.where(rng.random(cell.size) < 0.5, 0.05, 0.5)
+    output = np.clip(propensity * cell + 0.01 * rng.standard_normal(cell.size), 0, 1)
+    labelled = cell & (rng.random(cell.size) < propensity)
+    plain, weighted = build("calibration", "pu_score"), build("calibration", "propensity")
+    weights = weighted.weights(torch.from_numpy(propensity[labelled])).numpy()
+    levels = np.rint(output[labelled] * (LEVELS - 1)).astype(int)
+    positives = torch.from_numpy(np.bincount(levels, weights, LEVELS))
+    assert plain.cut(counts(output[labelled]), counts(output)) > 0.3
+    assert 0.02 < weighted.cut(positives, counts(output)) < 0.05
+
+
+def test_where_all_are_labelled_as_often_weights_change_nothing(build):
+    weighted = build("calibration", "propensity")
+    output, _, labelled = mixture(6, 0.3)
+    positives, pixels = counts(output[labelled]), counts(output)
+    weight = float(weighted.weights(torch.tensor([0.3])))
+    assert weighted.cut(weight * positives, pixels) == build("calibration", "pu_score").cut(positives, pixels)
+    assert float(weighted.weights(torch.tensor([0.0]))) == pytest.approx(1 / weighted.least), "bounded"

@@ -2,11 +2,13 @@
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from cellab.building import instantiate
 from cellab.contracts import Calibration, Voting
 from cellab.data.hidden import open_data
+from cellab.data.objects import NEIGHBOURS
 from cellab.errors import DataError
 from cellab.evaluation.ensemble import Ensemble, spread
 from cellab.requests import Calibrate, Calibrated, Estimate
@@ -29,7 +31,8 @@ def calibrate(request: Calibrate, workplace: Workplace) -> Calibrated:
     calibration = instantiate(request.calibration, "calibration", Calibration)
     voting = instantiate(request.voting, "evaluation.voting", Voting)
     ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
-    counts = torch.zeros(1 + len(request.members), 2, LEVELS, dtype=torch.int64)  # the vote's first; positives, all
+    positives = torch.zeros(1 + len(request.members), LEVELS, dtype=torch.float64)  # the vote's first
+    pixels = torch.zeros(positives.shape, dtype=torch.int64)
     with open_data(workplace.data_path, request.data.hiding) as data:
         assert calibration.split is not None  # else there is no such stage
         frames = data.indices(calibration.split)
@@ -38,21 +41,33 @@ def calibrate(request: Calibrate, workplace: Workplace) -> Calibrated:
             (frame,), (given,) = (read(request.data.scale, [index]) for read in (data.frames, data.masks))
             predicted = ensemble.predict(frame)
             for number, probability in enumerate([predicted.mean(axis=0), *predicted]):
-                counts[number, 0] += _histogram(probability[given > 0])
-                counts[number, 1] += _histogram(probability)
+                positives[number] += _positives(calibration, probability, given > 0)
+                pixels[number] += _histogram(probability)
             workplace.progress(done, len(indices))
-    if int(counts[0, 0].sum()) == 0:
+    if not positives[0].any():
         raise DataError(
             f"calibration: the given masks of the {calibration.split} frames mark nothing to go by: use "
             f"calibration=none, or another calibration.split."
         )
-    vote, *members = (_estimate(calibration, *of_one) for of_one in counts)
+    vote, *members = (_estimate(calibration, *of_one) for of_one in zip(positives, pixels, strict=True))
     return Calibrated(vote, tuple(members))
 
 
-def _histogram(probability: np.ndarray) -> Tensor:
+def _positives(calibration: Calibration, probability: np.ndarray, given: np.ndarray) -> Tensor:
+    """How many given pixels have which probability, each as often as the calibration counts its object."""
+    if not hasattr(calibration, "weights"):
+        return _histogram(probability[given])
+    numbered, count = ndimage.label(given, NEIGHBOURS)
+    if count == 0:
+        return torch.zeros(LEVELS)
+    means = ndimage.mean(probability, numbered, np.arange(1, count + 1))
+    weights = calibration.weights(torch.from_numpy(np.asarray(means, np.float64))).numpy()
+    return _histogram(probability[given], weights[numbered[given] - 1])
+
+
+def _histogram(probability: np.ndarray, weights: np.ndarray | None = None) -> Tensor:
     levels = np.rint(probability.ravel() * (LEVELS - 1)).astype(np.int64)
-    return torch.from_numpy(np.bincount(levels, minlength=LEVELS))
+    return torch.from_numpy(np.bincount(levels, weights, minlength=LEVELS))
 
 
 def _estimate(calibration: Calibration, positives: Tensor, pixels: Tensor) -> Estimate:

@@ -118,7 +118,22 @@ def build_study(name: str, ablation: Ablation) -> Study:
         for seed in ablation.seeds
     )
     told = _collect({arm: [*notices(config), *_precision_notices(config)] for arm, config in configs.items()})
+    told += _same_arms(trials)
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth, tuple(told))
+
+
+def _same_arms(trials: tuple[Trial, ...]) -> list[str]:
+    """A sentence on each group of arms that compute one and the same."""
+    arms: dict[tuple[str, ...], list[str]] = {}
+    for trial in trials:
+        if trial.seed == trials[0].seed:
+            keys = tuple(generation.evaluation for generation in trial.lineage.generations)
+            arms.setdefault(keys, []).append(trial.arm.name)
+    return [
+        f"arms {', '.join(names)} compute the same: nothing that they differ in has a part in their lineages."
+        for names in arms.values()
+        if len(names) > 1
+    ]
 
 
 def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:

@@ -205,3 +205,11 @@ def test_seeds_are_independent():
     assert len(seeds) == 125
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert derive_seed(0, "a", 12) != derive_seed(0, "a1", 2)
+
+
+def test_arms_that_compute_the_same_are_told(study):
+    alone = ["data_mix.pseudo=[1.0]", "data_mix.generated=[0.0]"]
+    assert study("gan_loss", ["wgan", "ns"]).notices == ()
+    assert study("gan_loss", ["wgan", "ns"], *alone).notices == (
+        "arms gan_loss=wgan, gan_loss=ns compute the same: nothing that they differ in has a part in their lineages.",
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from cellab import components
 from cellab.compose import compose_trial
-from cellab.lineage import build_lineage
+from cellab.lineage import Rules, build_lineage
 from cellab.requests import Request
 from cellab.seeding import derive_seed
 from cellab.stage import canonical_json
@@ -166,6 +166,14 @@ def test_a_request_as_json_says_all_that_it_holds():
     assert said["pseudo_labelling"]["parents"] == list(stage.request.pseudo_labelling.parents)
     assert said["settings"]["optimiser"]["_target_"] == "torch.optim.Adam"
     assert said["code"] == stage.code
+
+
+def test_trials_of_one_arm_are_laid_out_as_each_by_itself():
+    config = compose_trial(["data.path=x.h5", "method=calibrated"])
+    rules = Rules.of(config)
+    for seed in (0, 1):
+        shared = build_lineage(config, "arm", seed, "digest", "cpu", rules)
+        assert shared == build_lineage(config, "arm", seed, "digest", "cpu")
 
 
 def test_an_oracle_shares_the_gan_and_nothing_else():

@@ -190,7 +190,9 @@ class _Builder:
             of_part = LabelFrames(
                 **shared, tiles=self._tiles, part=part, parts=labelling.parts, **self._components(LabelFrames)
             )
-            stages.append(self._stage(f"gen {generation} labels {part + 1} of {labelling.parts}", of_part, list(keys)))
+            stages.append(
+                self._stage(f"gen {generation} labels {part + 1} of {labelling.parts}", of_part, list(keys), generation)
+            )
         if gan:
             of_generated = LabelGenerated(
                 **shared,
@@ -203,7 +205,7 @@ class _Builder:
                 **self._components(LabelGenerated),
             )
             needs = [*keys, gan.key, *([calibration.key] if calibration else [])]
-            stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs))
+            stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs, generation))
         return stages
 
     def _generated(self, gan: Stage) -> Generated:
@@ -255,7 +257,7 @@ class _Builder:
                 settings=self.config.training,
                 **self._components(TrainMember),
             )
-            yield self._stage(f"gen {generation} member {member}", request, needs)
+            yield self._stage(f"gen {generation} member {member}", request, needs, generation)
 
     def calibration(self, generation: int, members: list[Stage]) -> Stage | None:
         """None where no frame need be looked at."""
@@ -269,7 +271,7 @@ class _Builder:
             tiles=self._tiles,
             **self._components(Calibrate) | {"voting": self.config.evaluation.voting},
         )
-        return self._stage(f"gen {generation} calibration", request, list(keys))
+        return self._stage(f"gen {generation} calibration", request, list(keys), generation)
 
     def evaluation(self, generation: int, members: list[Stage], calibration: Stage | None) -> Stage:
         keys = tuple(member.key for member in members)
@@ -282,9 +284,11 @@ class _Builder:
             settings=self.config.evaluation,
             **self._components(Evaluate),
         )
-        return self._stage(f"gen {generation} evaluation", request, needs)
+        return self._stage(f"gen {generation} evaluation", request, needs, generation)
 
-    def _stage(self, part: str, request: Request, needs: list[str] | None = None) -> Stage:
+    def _stage(
+        self, part: str, request: Request, needs: list[str] | None = None, generation: int | None = None
+    ) -> Stage:
         code = stage_fingerprint(kind_of(request).module, as_json(request))
         gpu_share = self.config.resources.gpu_share
-        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share)
+        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share, generation)

@@ -108,9 +108,10 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
 def _finish(study: Study, store: Store, executed: Executed, folder: StudyFolder, seconds: float) -> Ran:
     hows = [ended.how for ended in executed.snapshot.ended]
     counts = {how: hows.count(how) for how in HOWS}
+    ran = {ended.key for ended in executed.snapshot.ended if ended.how in ("finished", "diverged")}
     described = provenance(study, seconds, counts)
     try:
-        ranking = write_results(study, store, executed.endings, folder)
+        ranking = write_results(study, store, executed.endings, folder, ran)
         folder.write_provenance(described)
         write_reports(folder.path)
     except OSError as error:

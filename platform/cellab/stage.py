@@ -23,6 +23,7 @@ class Stage:
         code: fingerprint of the code that it runs.
         needs: keys of the stages that it reads.
         gpu_share: of a GPU, where its device is cuda; not part of its identity.
+        generation: that it belongs to; None: to the whole lineage.
     """
 
     label: str
@@ -31,6 +32,7 @@ class Stage:
     code: str = field(repr=False)
     needs: tuple[str, ...] = field(default=(), repr=False)
     gpu_share: float = field(default=1.0, repr=False)
+    generation: int | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:

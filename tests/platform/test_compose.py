@@ -249,7 +249,9 @@ def test_rendered_overrides_parse_to_the_same_value(value):
     assert parsed.value == value
 
 
-@pytest.mark.parametrize("values", [["training.steps=7"], ["+gan_loss.optimiser.alpha=0.9", "~gan_loss.critic_steps"], []])
+@pytest.mark.parametrize(
+    "values", [["training.steps=7"], ["+gan_loss.optimiser.alpha=0.9", "~gan_loss.optimiser._convert_"], []]
+)
 def test_trials_that_choose_alike_are_composed_as_each_by_itself(values):
     """What one of them sets is not set in the next."""
     composer = Composer()

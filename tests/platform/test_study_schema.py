@@ -161,6 +161,7 @@ READERS = {
     "results.parquet": StudyFolder.read_results,
     "pseudo_labels.parquet": StudyFolder.read_pseudo_labels,
     "calibrations.parquet": StudyFolder.read_calibrations,
+    "stages.parquet": StudyFolder.read_stages,
 }
 
 

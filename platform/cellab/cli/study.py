@@ -12,7 +12,7 @@ from rich.text import Text
 from cellab import ablation as ablations
 from cellab import paths
 from cellab.cli import console
-from cellab.cli.tables import plan_table, ranking_table
+from cellab.cli.tables import cost_table, plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
 from cellab.errors import CellabError
@@ -198,6 +198,7 @@ def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -
             ran = run_study(study, store, folder, executor, Screen(console.notices()))
     terminal = console.results()
     terminal.print(ranking_table(ran.ranking, terminal.width))
+    terminal.print(cost_table(folder.read_stages(), [arm.arm for arm in ran.ranking.arms], terminal.width))
     _tell_report(folder.report)
     _raise_if_nothing_completed(ran.ranking)
 

@@ -33,6 +33,7 @@ class Ended:
     label: str
     how: How
     seconds: float
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Monitor:
         seconds = time.monotonic() - running.started if running else 0.0
         if how == "finished":
             self.durations[stage.kind].append(seconds)
-        self.ended.append(Ended(stage.label, how, seconds))
+        self.ended.append(Ended(stage.label, how, seconds, stage.key))
 
     def stop(self) -> tuple[str, ...]:
         """The study is stopped, and with it the stages that run, whatever is still heard of them; gives their keys."""

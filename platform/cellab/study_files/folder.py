@@ -14,7 +14,7 @@ import yaml
 from cellab.errors import CellabError
 from cellab.plain import PlainMapping, mapping
 from cellab.study_files.records import Description, Ranking
-from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, read_table, write_table
+from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, STAGES, read_table, write_table
 
 T = TypeVar("T")
 
@@ -71,6 +71,11 @@ class StudyFolder:
         return self.path / "calibrations.parquet"
 
     @property
+    def stages(self) -> Path:
+        """A row for each stage of each trial: what it took, and whether it ran for this trial."""
+        return self.path / "stages.parquet"
+
+    @property
     def ranking(self) -> Path:
         """The arms by rank, and what became of each trial."""
         return self.path / "arms.json"
@@ -124,6 +129,10 @@ class StudyFolder:
         """Writes `calibrations.parquet`."""
         replace(self.calibrations, lambda path: write_table(calibrations, path))
 
+    def write_stages(self, stages: pl.DataFrame) -> None:
+        """Writes `stages.parquet`."""
+        replace(self.stages, lambda path: write_table(stages, path))
+
     def read_description(self) -> Description:
         """`study.yaml`."""
         return read(self.description, _description)
@@ -147,6 +156,10 @@ class StudyFolder:
     def read_calibrations(self) -> pl.DataFrame:
         """`calibrations.parquet`, with the columns `CALIBRATIONS`."""
         return read(self.calibrations, lambda path: read_table(path, CALIBRATIONS))
+
+    def read_stages(self) -> pl.DataFrame:
+        """`stages.parquet`, with the columns `STAGES`."""
+        return read(self.stages, lambda path: read_table(path, STAGES))
 
     def read_pseudo_labels(self) -> pl.DataFrame:
         """`pseudo_labels.parquet`, with the columns `PSEUDO_LABELS`."""

@@ -12,11 +12,11 @@ from rich.text import Text
 from cellab import ablation as ablations
 from cellab import paths
 from cellab.cli import console
+from cellab.cli.folders import Folder, study_in
 from cellab.cli.tables import cost_table, plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
 from cellab.errors import CellabError
-from cellab.names import did_you_mean
 from cellab.overrides import last_of_each_key, parse
 from cellab.stage import canonical_json
 from cellab.store import Store
@@ -129,22 +129,14 @@ def train(
     _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
 
 
-def report(
-    folder: Annotated[
-        Path, typer.Argument(parser=paths.given, metavar="FOLDER", help="A study's folder, e.g. runs/gan_loss.")
-    ],
-) -> None:
+def report(folder: Folder) -> None:
     """Build report.html again from a study's files.
 
     Example: cellab report runs/gan_loss
     """
     from cellab.reports import write_reports
-    from cellab.study_files.folder import DESCRIPTION, StudyFolder
 
-    if not StudyFolder(folder).description.is_file():
-        beside = [path.parent.name for path in folder.parent.glob(f"*/{DESCRIPTION}")]
-        raise CellabError(f"{folder} holds no study{did_you_mean(folder.name, beside)}")
-    for path in write_reports(folder):
+    for path in write_reports(study_in(folder).path):
         _tell_report(path)
 
 

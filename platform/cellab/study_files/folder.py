@@ -14,6 +14,7 @@ import yaml
 from cellab.errors import CellabError
 from cellab.plain import PlainMapping, mapping
 from cellab.study_files.records import Description, Ranking
+from cellab.study_files.status import RunStatus
 from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, STAGES, read_table, write_table
 
 T = TypeVar("T")
@@ -101,6 +102,11 @@ class StudyFolder:
         return self.path / ".running"
 
     @property
+    def status(self) -> Path:
+        """How the last command that ran it gets on."""
+        return self.path / "status.json"
+
+    @property
     def ray_logs(self) -> Path:
         """Ray Tune's own files."""
         return self.path / "ray"
@@ -116,6 +122,10 @@ class StudyFolder:
     def write_ranking(self, ranking: Ranking) -> None:
         """Writes `arms.json`."""
         replace(self.ranking, lambda path: path.write_text(ranking.to_json(), encoding="utf-8"))
+
+    def write_status(self, status: str) -> None:
+        """Writes `status.json`, of which `RunStatus.to_json` gives the content."""
+        replace(self.status, lambda path: path.write_text(status, encoding="utf-8"))
 
     def write_results(self, results: pl.DataFrame) -> None:
         """Writes `results.parquet`."""
@@ -148,6 +158,10 @@ class StudyFolder:
     def read_ranking(self) -> Ranking:
         """`arms.json`."""
         return read(self.ranking, lambda path: Ranking.from_json(path.read_text(encoding="utf-8")))
+
+    def read_status(self) -> RunStatus:
+        """`status.json`."""
+        return read(self.status, lambda path: RunStatus.from_json(path.read_text(encoding="utf-8")))
 
     def read_results(self) -> pl.DataFrame:
         """`results.parquet`, with the columns `RESULTS`."""

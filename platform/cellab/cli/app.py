@@ -4,7 +4,7 @@ import shutil
 
 import typer
 
-from cellab.cli import components, data, status, study
+from cellab.cli import components, data, diff, show, status, study
 
 app = typer.Typer(
     name="cellab",
@@ -21,3 +21,5 @@ app.command("ablate")(study.ablate)
 app.command("train")(study.train)
 app.command("report")(study.report)
 app.command("status")(status.status)
+app.command("show")(show.show)
+app.command("diff")(diff.diff)

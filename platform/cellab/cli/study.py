@@ -18,10 +18,12 @@ from cellab.compose import compose_trial
 from cellab.designs import BASELINE
 from cellab.errors import CellabError
 from cellab.overrides import last_of_each_key, parse
+from cellab.repeating import Repeated
 from cellab.stage import canonical_json
 from cellab.store import Store
 from cellab.study import Study, build_study
 from cellab.study import plan as plan_study
+from cellab.study_files.folder import DESCRIPTION
 from cellab.study_files.records import Ranking
 
 Overrides = Annotated[
@@ -33,6 +35,10 @@ OfOneLineage = Annotated[
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
 Name = Annotated[str, typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.")]
+NameUnlessRepeated = Annotated[
+    str | None,
+    typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.", show_default=False),
+]
 Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
@@ -80,13 +86,17 @@ def plan(
 
 
 def ablate(
-    name: Name,
+    name: NameUnlessRepeated = None,
     overrides: Overrides = None,
     runs: Runs = DEFAULT_RUNS,
     store: StoreUrl = None,
     ablations_folder: Ablations = None,
     study_name: StudyName = None,
     address: Address = None,
+    repeated: Annotated[
+        Path | None,
+        typer.Option("--from", parser=paths.given, metavar="PATH", help="Repeat a study exactly, by its study.yaml."),
+    ] = None,
 ) -> None:
     """Run an ablation: every arm with every seed, a whole lineage each; rank the arms and write the report.
 
@@ -95,8 +105,22 @@ def ablate(
     Example: cellab ablate gan_loss data.path=half.h5 scale=laptop 'seeds=[0,1]'
     """
     _check_folder(ablations_folder)
-    ablation = ablations.load(name, overrides or [], ablations_folder)
-    _run(build_study(_folder_name(study_name, ablation.name), ablation), runs, store, address)
+    if repeated is not None:
+        study = _again(repeated, [*([name] if name else []), *(overrides or [])], study_name)
+    elif name is None:
+        raise CellabError("which ablation? Name one, e.g. `cellab ablate gan_loss`, or a study.yaml with --from.")
+    else:
+        ablation = ablations.load(name, overrides or [], ablations_folder)
+        study = build_study(_folder_name(study_name, ablation.name), ablation)
+    _run(study, runs, store, address)
+
+
+def _again(path: Path, overrides: list[str], study_name: str | None) -> Study:
+    """The study that a `study.yaml` describes; the folder that holds one names it too."""
+    asked = Repeated.of(path / DESCRIPTION if path.is_dir() else path, overrides)
+    study = build_study(_folder_name(study_name, asked.name), asked.ablation)
+    asked.check(study)
+    return study
 
 
 def train(

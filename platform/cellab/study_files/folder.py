@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -13,7 +13,7 @@ import yaml
 
 from cellab.errors import CellabError
 from cellab.plain import PlainMapping, mapping
-from cellab.study_files.records import Description, Ranking
+from cellab.study_files.records import Configurations, Description, Ranking
 from cellab.study_files.status import RunStatus
 from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, STAGES, read_table, write_table
 
@@ -55,6 +55,11 @@ class StudyFolder:
     def plan(self) -> Path:
         """How many stages it has, and how many were stored before."""
         return self.path / "plan.json"
+
+    @property
+    def configurations(self) -> Path:
+        """The resolved configuration of every arm."""
+        return self.path / "configurations.json"
 
     @property
     def results(self) -> Path:
@@ -115,6 +120,10 @@ class StudyFolder:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
+    def write_configurations(self, configurations: Configurations) -> None:
+        """Writes `configurations.json`."""
+        _write_json(self.configurations, asdict(configurations))
+
     def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
         _write_json(self.provenance, provenance)
@@ -150,6 +159,10 @@ class StudyFolder:
     def read_plan(self) -> PlainMapping:
         """`plan.json`."""
         return read(self.plan, _json)
+
+    def read_configurations(self) -> Configurations:
+        """`configurations.json`."""
+        return read(self.configurations, lambda path: Configurations.of(_json(path)))
 
     def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""

@@ -291,4 +291,5 @@ class _Builder:
     ) -> Stage:
         code = stage_fingerprint(kind_of(request).module, as_json(request))
         gpu_share = self.config.resources.gpu_share
-        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share, generation)
+        only_for = None if self.config.lineage.sharing else self.label
+        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share, generation, only_for)

@@ -24,6 +24,7 @@ class Stage:
         needs: keys of the stages that it reads.
         gpu_share: of a GPU, where its device is cuda; not part of its identity.
         generation: that it belongs to; None: to the whole lineage.
+        only_for: the trial that shares it with no other; None: whoever asks for it.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Stage:
     needs: tuple[str, ...] = field(default=(), repr=False)
     gpu_share: float = field(default=1.0, repr=False)
     generation: int | None = field(default=None, repr=False)
+    only_for: str | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:
@@ -42,7 +44,8 @@ class Stage:
     @functools.cached_property
     def identity(self) -> dict[str, object]:
         """All that its result depends on, as plain JSON values."""
-        return {"stage": self.kind, **as_json(self.request), "code": self.code}
+        whose = {} if self.only_for is None else {"only_for": self.only_for}
+        return {"stage": self.kind, **as_json(self.request), "code": self.code, **whose}
 
     @functools.cached_property
     def key(self) -> str:

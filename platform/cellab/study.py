@@ -21,7 +21,7 @@ from cellab.stage_kinds import STAGE_KINDS
 from cellab.store import Store
 from cellab.study_files.records import Plan
 
-OF_ALL_ARMS = ("seed", "executor")  # keys that arms cannot set
+OF_ALL_ARMS = ("seed", "sharing", "executor")  # keys that arms cannot set
 
 
 @dataclass(frozen=True)

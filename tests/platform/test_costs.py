@@ -105,3 +105,16 @@ def test_arms_costs_are_summed():
         ["a", "2", "1", "≥", "60", "s", "≥", "60", "s", "1.0", "GiB"],
         ["b", "2", "2", "61", "min", "61", "min", "2.0", "GiB"],
     ]
+
+
+def test_what_is_not_shared_is_computed_twice_and_comes_out_the_same(study, tmp_path):
+    found = []
+    for sharing in ("on", "off"):
+        made = study("gan_loss", ["ns", "wgan"], "generations=1", f"sharing={sharing}")
+        folder = StudyFolder(tmp_path / sharing)
+        with alone(folder):
+            run_study(made, Store(str(tmp_path / "store")), folder, Inline(), Nobody())
+        found.append((folder.read_stages()["how"].to_list(), folder.read_results()))
+    assert found[0][0] == ["ran", "ran", "reused", "reused"]
+    assert found[1][0] == ["ran"] * 4
+    assert found[0][1].equals(found[1][1])

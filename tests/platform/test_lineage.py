@@ -192,6 +192,15 @@ def test_what_changes_no_result_changes_no_key(override):
     assert [s.key for s in lineage().stages] == [s.key for s in lineage(override).stages]
 
 
+def test_without_sharing_trials_ask_the_same_and_have_no_stage_in_common():
+    one, two, shared = lineage("sharing=off", arm="a"), lineage("sharing=off", arm="b"), lineage(arm="a")
+    assert not {s.key for s in one.stages} & {s.key for s in two.stages}
+    assert [s.key for s in lineage("sharing=off", arm="a").stages] == [s.key for s in one.stages]
+    assert [s.request.seed for s in one.stages if s.kind == "train_member"] == [
+        s.request.seed for s in shared.stages if s.kind == "train_member"
+    ]
+
+
 def test_the_arm_is_a_label_only():
     one, two = lineage(arm="a"), lineage(arm="b")
     assert [s.key for s in one.stages] == [s.key for s in two.stages]

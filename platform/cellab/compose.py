@@ -1,5 +1,6 @@
 """Composes the configuration of a trial by Hydra, and checks it before any compute."""
 
+import copy
 import functools
 import re
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from cellab import components
@@ -49,11 +52,19 @@ def compose(directory: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: Hydra cannot.
     """
+    with _telling(directory, name), _hydra(directory):
+        return _plain(hydra.compose(name, overrides=overrides))
+
+
+@contextmanager
+def _telling(directory: Path, name: str) -> Iterator[None]:
     try:
-        with _hydra(directory):
-            config = hydra.compose(name, overrides=overrides)
+        yield
     except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
         raise ConfigError([f"{directory / name}.yaml: {str(error).strip()}"]) from error
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
     content = OmegaConf.to_container(config)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
@@ -65,11 +76,29 @@ def defaults() -> dict[str, Any]:
     return compose(CONFIG, "trial", [])
 
 
-def compose_trial(overrides: list[str]) -> TrialConfig:
+class Composer:
+    """Composes trials; the components and presets that several of them choose are put together once.
+
+    Hydra reads some thirty files for each choice, and that is most of what planning a large study would take.
+    """
+
+    def __init__(self) -> None:
+        self._chosen: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def chosen(self, choices: list[str]) -> dict[str, Any]:
+        """The configuration with components and presets chosen by overrides, and no other value set."""
+        key = tuple(choices)
+        if key not in self._chosen:
+            self._chosen[key] = compose(CONFIG, "trial", choices)
+        return copy.deepcopy(self._chosen[key])
+
+
+def compose_trial(overrides: list[str], composer: Composer | None = None) -> TrialConfig:
     """The resolved configuration of one trial.
 
     Args:
         overrides: Hydra overrides; of several for one key the last counts.
+        composer: that of other trials of the same study, if there are any.
 
     Returns:
         The content of `trial.yaml` with the chosen components, interpolations resolved.
@@ -83,16 +112,27 @@ def compose_trial(overrides: list[str]) -> TrialConfig:
     choices = [override.as_text() for override in wanted if override.key in options and not _is_none(override)]
     values = [override for override in wanted if override.key not in options]
     wrong = {choice.key: m for choice in choices if (m := _unknown_choice(choice, options[choice.key]))}
-    chosen = compose(CONFIG, "trial", [choice.text for choice in choices if choice.key not in wrong])
+    composer = composer or Composer()
+    chosen = composer.chosen([choice.text for choice in choices if choice.key not in wrong])
     within = [_typed(value, chosen) for value in values if value.key.partition(".")[0] not in wrong]
     mistakes = [*wrong.values(), *(mistake for value in within if (mistake := _misfit(value, chosen)))]
     if mistakes:
         raise ConfigError(mistakes)
-    config = compose(CONFIG, "trial", [override.text for override in [*choices, *within]])
+    config = _set(chosen, within)
     _put_regulariser(config)
     _keep(config, _checked(config).plain)
     _lengthen(config)
     return _checked(config)
+
+
+def _set(chosen: dict[str, Any], values: list[Override]) -> dict[str, Any]:
+    """The chosen configuration with values set, added and removed, as Hydra does it once it has composed one."""
+    parsed = OverridesParser.create().parse_overrides([value.text for value in values])
+    config = OmegaConf.create(chosen)
+    OmegaConf.set_struct(config, True)
+    with _telling(CONFIG, "trial"):
+        ConfigLoaderImpl._apply_overrides_to_config(parsed, config)
+    return _plain(config)
 
 
 def _put_regulariser(config: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """Gathers a study's results from the store: rows of scores and counters, what became of each trial, and pictures."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import h5py
 
 from cellab import hdf5
+from cellab.costs import Cost, cost_of
 from cellab.executors.driver import Ending
 from cellab.executors.protocol import Endings
 from cellab.outcomes import Outcome
@@ -72,6 +73,24 @@ class Gathered:
                     for member, estimate in [(None, found.vote), *enumerate(found.members)]:
                         where = {"arm": arm, "seed": seed, "generation": number, "member": member}
                         yield {**where, **asdict(estimate)}
+
+    def stage_rows(self, ran: Collection[str]) -> Iterator[dict[str, object]]:
+        """What each stored stage of each trial took.
+
+        Args:
+            ran: keys of the stages that this study computed; each ran for the first trial that asks for it.
+        """
+        left = set(ran)
+        costs = {key: asdict(cost) for key in self.outcomes if (cost := cost_of(key, self.store))}
+        for (arm, seed), trial in self.trials.items():
+            for stage in trial.lineage.stages:
+                if stage.key not in self.outcomes:
+                    continue
+                how = "ran" if stage.key in left else "reused"
+                left.discard(stage.key)
+                where = {"arm": arm, "seed": seed, "generation": stage.generation, "stage": stage.part}
+                told = costs.get(stage.key, dict.fromkeys(field.name for field in fields(Cost)))
+                yield {**where, "kind": stage.kind, "key": stage.key, "how": how, **told}
 
     def summaries(self, endings: Endings) -> dict[tuple[str, int], TrialSummary]:
         """What became of each trial, by (arm, seed).

@@ -58,7 +58,40 @@ class Lineage:
     gan: str | None
 
 
-def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, device: str) -> Lineage:
+@dataclass(frozen=True)
+class Rules:
+    """The components by which a lineage is laid out; they know no seed, so that an arm's trials share them.
+
+    Args:
+        teacher: which parents a member needs.
+        schedule: of prominence.
+        mix: of the sources of crops.
+        labelling: once for all members, or not.
+        calibration: whether there is one.
+    """
+
+    teacher: Teacher
+    schedule: ProminenceSchedule
+    mix: DataMix
+    labelling: LabellingKind
+    calibration: Calibration
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> "Rules":
+        """Those of a configuration."""
+        chosen = config.components
+        return cls(
+            teacher=instantiate(chosen["teacher"], "teacher", Teacher),
+            schedule=instantiate(chosen["prominence_schedule"], "prominence_schedule", ProminenceSchedule),
+            mix=instantiate(chosen["data_mix"], "data_mix", DataMix),
+            labelling=instantiate(chosen["labelling"], "labelling", LabellingKind),
+            calibration=instantiate(chosen["calibration"], "calibration", Calibration),
+        )
+
+
+def build_lineage(
+    config: TrialConfig, arm: str, seed: int, data_digest: str, device: str, rules: Rules | None = None
+) -> Lineage:
     """The stages of one trial.
 
     Args:
@@ -67,12 +100,12 @@ def build_lineage(config: TrialConfig, arm: str, seed: int, data_digest: str, de
         seed: fixes initialisations, crops, dropout and noise of all stages.
         data_digest: of the data set's content.
         device: ``"cpu"`` or ``"cuda"``.
+        rules: of the configuration, where they are built already.
     """
-    teacher = instantiate(config.components["teacher"], "teacher", Teacher)
-    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, teacher)
-    schedule = instantiate(config.components["prominence_schedule"], "prominence_schedule", ProminenceSchedule)
-    mix = instantiate(config.components["data_mix"], "data_mix", DataMix)
-    shares = [mix.shares(generation) for generation in range(config.lineage.generations)]
+    rules = rules or Rules.of(config)
+    schedule = rules.schedule
+    builder = _Builder(config, f"{arm} seed={seed}".strip(), seed, data_digest, device, rules)
+    shares = [rules.mix.shares(generation) for generation in range(config.lineage.generations)]
 
     stages: list[Stage] = []
     gan = builder.gan() if any(share["generated"] > 0 for share in shares) else None
@@ -107,7 +140,7 @@ class _Builder:
     seed: int
     data_digest: str
     device: str
-    teacher: Teacher
+    rules: Rules
 
     def _components(self, request: type) -> dict[str, Any]:
         """Those that a request has places for, which are called by their kinds."""
@@ -147,7 +180,7 @@ class _Builder:
         gan: Stage | None,
     ) -> list[Stage]:
         """The stages in which the parents label for all members of a generation; none where members label crops."""
-        labelling = instantiate(self.config.components["labelling"], "labelling", LabellingKind)
+        labelling = self.rules.labelling
         keys = self._needed(parents)
         if not labelling.parts or not keys:
             return []
@@ -157,7 +190,9 @@ class _Builder:
             of_part = LabelFrames(
                 **shared, tiles=self._tiles, part=part, parts=labelling.parts, **self._components(LabelFrames)
             )
-            stages.append(self._stage(f"gen {generation} labels {part + 1} of {labelling.parts}", of_part, list(keys)))
+            stages.append(
+                self._stage(f"gen {generation} labels {part + 1} of {labelling.parts}", of_part, list(keys), generation)
+            )
         if gan:
             of_generated = LabelGenerated(
                 **shared,
@@ -170,7 +205,7 @@ class _Builder:
                 **self._components(LabelGenerated),
             )
             needs = [*keys, gan.key, *([calibration.key] if calibration else [])]
-            stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs))
+            stages.append(self._stage(f"gen {generation} labels of generated images", of_generated, needs, generation))
         return stages
 
     def _generated(self, gan: Stage) -> Generated:
@@ -178,7 +213,7 @@ class _Builder:
 
     def _needed(self, parents: list[Stage]) -> tuple[str, ...]:
         """Keys of those of the parents that the teacher needs."""
-        return tuple(self.teacher.parents([parent.key for parent in parents]))
+        return tuple(self.rules.teacher.parents([parent.key for parent in parents]))
 
     def labelling(
         self,
@@ -222,11 +257,11 @@ class _Builder:
                 settings=self.config.training,
                 **self._components(TrainMember),
             )
-            yield self._stage(f"gen {generation} member {member}", request, needs)
+            yield self._stage(f"gen {generation} member {member}", request, needs, generation)
 
     def calibration(self, generation: int, members: list[Stage]) -> Stage | None:
         """None where no frame need be looked at."""
-        if instantiate(self.config.components["calibration"], "calibration", Calibration).split is None:
+        if self.rules.calibration.split is None:
             return None
         keys = tuple(member.key for member in members)
         request = Calibrate(
@@ -236,7 +271,7 @@ class _Builder:
             tiles=self._tiles,
             **self._components(Calibrate) | {"voting": self.config.evaluation.voting},
         )
-        return self._stage(f"gen {generation} calibration", request, list(keys))
+        return self._stage(f"gen {generation} calibration", request, list(keys), generation)
 
     def evaluation(self, generation: int, members: list[Stage], calibration: Stage | None) -> Stage:
         keys = tuple(member.key for member in members)
@@ -249,9 +284,12 @@ class _Builder:
             settings=self.config.evaluation,
             **self._components(Evaluate),
         )
-        return self._stage(f"gen {generation} evaluation", request, needs)
+        return self._stage(f"gen {generation} evaluation", request, needs, generation)
 
-    def _stage(self, part: str, request: Request, needs: list[str] | None = None) -> Stage:
+    def _stage(
+        self, part: str, request: Request, needs: list[str] | None = None, generation: int | None = None
+    ) -> Stage:
         code = stage_fingerprint(kind_of(request).module, as_json(request))
         gpu_share = self.config.resources.gpu_share
-        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share)
+        only_for = None if self.config.lineage.sharing else self.label
+        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share, generation, only_for)

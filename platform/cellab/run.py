@@ -11,6 +11,7 @@ from cellab.executors import protocol
 from cellab.executors.monitor import NOTHING
 from cellab.executors.protocol import Executed, Executor, Stopped
 from cellab.provenance import provenance
+from cellab.recording import recorded
 from cellab.reports import write_reports
 from cellab.results import write_results
 from cellab.seen_content import check_content
@@ -86,7 +87,8 @@ def run_study(study: Study, store: Store, folder: StudyFolder, executor: Executo
     with executor.connected(observer):
         observer.connected()
         claim_folder(study, planned, folder)
-        return _run(study, store, folder, executor, observer)
+        with recorded(observer, study.name, len(study.trials), folder) as watched:
+            return _run(study, store, folder, executor, watched)
 
 
 def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, observer: Observer) -> Ran:
@@ -108,9 +110,10 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
 def _finish(study: Study, store: Store, executed: Executed, folder: StudyFolder, seconds: float) -> Ran:
     hows = [ended.how for ended in executed.snapshot.ended]
     counts = {how: hows.count(how) for how in HOWS}
+    ran = {ended.key for ended in executed.snapshot.ended if ended.how in ("finished", "diverged")}
     described = provenance(study, seconds, counts)
     try:
-        ranking = write_results(study, store, executed.endings, folder)
+        ranking = write_results(study, store, executed.endings, folder, ran)
         folder.write_provenance(described)
         write_reports(folder.path)
     except OSError as error:

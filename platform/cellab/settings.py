@@ -118,6 +118,7 @@ class Lineage:
     members: Annotated[int, Field(ge=1, le=MOST_STAGES)]
     equal_compute: bool
     precision: Literal["float32", "bfloat16"]
+    sharing: bool
     executor: Literal["ray", "inline"]
 
 

@@ -23,6 +23,8 @@ class Stage:
         code: fingerprint of the code that it runs.
         needs: keys of the stages that it reads.
         gpu_share: of a GPU, where its device is cuda; not part of its identity.
+        generation: that it belongs to; None: to the whole lineage.
+        only_for: the trial that shares it with no other; None: whoever asks for it.
     """
 
     label: str
@@ -31,6 +33,8 @@ class Stage:
     code: str = field(repr=False)
     needs: tuple[str, ...] = field(default=(), repr=False)
     gpu_share: float = field(default=1.0, repr=False)
+    generation: int | None = field(default=None, repr=False)
+    only_for: str | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:
@@ -40,7 +44,8 @@ class Stage:
     @functools.cached_property
     def identity(self) -> dict[str, object]:
         """All that its result depends on, as plain JSON values."""
-        return {"stage": self.kind, **as_json(self.request), "code": self.code}
+        whose = {} if self.only_for is None else {"only_for": self.only_for}
+        return {"stage": self.kind, **as_json(self.request), "code": self.code, **whose}
 
     @functools.cached_property
     def key(self) -> str:

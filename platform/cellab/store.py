@@ -7,6 +7,7 @@ Layout below the root (a folder, or any URL that fsspec knows):
                              *.safetensors, *.h5
                              manifest.json     SHA-256 of each of the files above, written last
     checkpoints/<key>.safetensors              the state of an unfinished stage
+    costs/<key>.json                           what a stage took, if it ended well (`cellab.costs`)
     content/<hash of path>.json                a data set whose content was seen to be what its digest says
 
 A folder is written beside and renamed into place; on object stores, which cannot rename, the manifest goes last and a

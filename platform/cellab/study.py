@@ -1,5 +1,6 @@
 """A study: all trials of one ablation, their stages, and what of them is stored already."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,20 +8,20 @@ from pathlib import Path
 from cellab import paths
 from cellab.ablation import Ablation
 from cellab.checks import check_trial, notices
-from cellab.compose import compose_trial
+from cellab.compose import Composer, compose_trial
 from cellab.crop_checks import CropChecks
 from cellab.data.dataset import check_trainable
 from cellab.data.hidden import open_data
 from cellab.designs import Arm
 from cellab.errors import CellabError, ConfigError, DataError
-from cellab.lineage import Lineage, build_lineage
+from cellab.lineage import Lineage, Rules, build_lineage
 from cellab.settings import TrialConfig
 from cellab.stage import Stage
 from cellab.stage_kinds import STAGE_KINDS
 from cellab.store import Store
 from cellab.study_files.records import Plan
 
-OF_ALL_ARMS = ("seed", "executor")  # keys that arms cannot set
+OF_ALL_ARMS = ("seed", "sharing", "executor")  # keys that arms cannot set
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,7 @@ def build_study(name: str, ablation: Ablation) -> Study:
         raise
     if any(mistakes.values()):
         raise ConfigError(_collect(mistakes))
-    trials = tuple(
-        Trial(arm, seed, build_lineage(configs[arm.name], arm.name, seed, digest, _device(configs[arm.name])))
-        for arm in arms
-        for seed in ablation.seeds
-    )
+    trials = tuple(trial for arm in arms for trial in _trials(arm, ablation.seeds, configs[arm.name], digest))
     told = _collect({arm: [*notices(config), *_precision_notices(config)] for arm, config in configs.items()})
     told += _same_arms(trials)
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth, tuple(told))
@@ -136,13 +133,21 @@ def _same_arms(trials: tuple[Trial, ...]) -> list[str]:
     ]
 
 
+def _trials(arm: Arm, seeds: list[int], config: TrialConfig, digest: str) -> Iterator[Trial]:
+    """An arm with every seed; what no seed changes is made once."""
+    rules, device = Rules.of(config), _device(config)
+    for seed in seeds:
+        yield Trial(arm, seed, build_lineage(config, arm.name, seed, digest, device, rules))
+
+
 def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:
     """The configurations of the arms that can be composed, and the mistakes of each arm."""
     configs: dict[str, TrialConfig] = {}
     mistakes: dict[str, list[str]] = {arm.name: [] for arm in arms}
+    composer = Composer()
     for arm in arms:
         try:
-            configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides])
+            configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides], composer)
         except ConfigError as error:
             mistakes[arm.name] += error.mistakes
     lineages = {name: config.lineage for name, config in configs.items()}
@@ -208,20 +213,17 @@ def plan(study: Study, store: Store | None) -> Plan:
         Arms, seeds, the number of trials, and for each kind of stage how many are asked for, how many of them are
         distinct, and how many of those are stored.
     """
-    asked = [stage for lineage in study.lineages for stage in lineage.stages]
     distinct = study.stages
-    stored = store.stored(list(distinct)) if store else set()
+    asked = Counter(stage.kind for lineage in study.lineages for stage in lineage.stages)
+    kinds = Counter(stage.kind for stage in distinct.values())
+    stored = Counter(distinct[key].kind for key in (store.stored(list(distinct)) if store else ()))
     return {
         "study": study.name,
         "arms": [{"name": arm.name, "overrides": list(arm.overrides)} for arm in study.arms],
         "seeds": list(study.ablation.seeds),
         "trials": len(study.trials),
         "stages": {
-            kind.name: {
-                "asked": sum(stage.kind == kind.name for stage in asked),
-                "distinct": sum(stage.kind == kind.name for stage in distinct.values()),
-                "stored": sum(distinct[key].kind == kind.name for key in stored),
-            }
+            kind.name: {"asked": asked[kind.name], "distinct": kinds[kind.name], "stored": stored[kind.name]}
             for kind in STAGE_KINDS
         },
     }

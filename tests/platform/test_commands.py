@@ -41,7 +41,7 @@ def refused(done, *told: str) -> str:
     "command",
     [
         *("", "data", "data synth", "data import", "data hide", "data info", "components", "components list"),
-        *("components show", "plan", "ablate", "train", "report"),
+        *("components show", "plan", "ablate", "train", "report", "status", "show", "diff"),
     ],
 )
 def test_help_of_every_command_shows_an_example(cellab, command):

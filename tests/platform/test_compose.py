@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import pytest
 
-from cellab.compose import SCALES, compose_trial
+from cellab.compose import SCALES, Composer, compose_trial
 from cellab.errors import ConfigError
 from cellab.overrides import parse, render
 from cellab.stage import canonical_json
@@ -247,3 +247,14 @@ def test_a_missing_data_path():
 def test_rendered_overrides_parse_to_the_same_value(value):
     (parsed,) = parse([render("key", value)])
     assert parsed.value == value
+
+
+@pytest.mark.parametrize(
+    "values", [["training.steps=7"], ["+gan_loss.optimiser.alpha=0.9", "~gan_loss.optimiser._convert_"], []]
+)
+def test_trials_that_choose_alike_are_composed_as_each_by_itself(values):
+    """What one of them sets is not set in the next."""
+    composer = Composer()
+    for overrides in (values, ["members=2"], values):
+        chosen = ["data.path=x.h5", "gan_loss=wgan", *overrides]
+        assert compose_trial(chosen, composer) == compose_trial(chosen)

@@ -32,9 +32,9 @@ from cellab.study_files.folder import StudyFolder
 
 
 def content(store: Store) -> dict[str, str]:
-    """The digest of every file of every entry."""
+    """The digest of every file of every entry; what a stage cost is no part of it."""
     root = Path(store.root)
-    files = [path for path in root.rglob("*") if path.is_file()]
+    files = [path for path in root.rglob("*") if path.is_file() and path.parent.name != "costs"]
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

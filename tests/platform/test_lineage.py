@@ -8,7 +8,7 @@ import pytest
 
 from cellab import components
 from cellab.compose import compose_trial
-from cellab.lineage import build_lineage
+from cellab.lineage import Rules, build_lineage
 from cellab.requests import Request
 from cellab.seeding import derive_seed
 from cellab.stage import canonical_json
@@ -168,6 +168,14 @@ def test_a_request_as_json_says_all_that_it_holds():
     assert said["code"] == stage.code
 
 
+def test_trials_of_one_arm_are_laid_out_as_each_by_itself():
+    config = compose_trial(["data.path=x.h5", "method=calibrated"])
+    rules = Rules.of(config)
+    for seed in (0, 1):
+        shared = build_lineage(config, "arm", seed, "digest", "cpu", rules)
+        assert shared == build_lineage(config, "arm", seed, "digest", "cpu")
+
+
 def test_an_oracle_shares_the_gan_and_nothing_else():
     given, oracle = lineage(), lineage("data.labels=truth")
     assert given.gan == oracle.gan
@@ -182,6 +190,15 @@ def test_seed_and_data_change_every_stage(change):
 @pytest.mark.parametrize("override", ["resources.gpu_share=0.5", "executor=inline", "seed=9", "data.path=y.h5"])
 def test_what_changes_no_result_changes_no_key(override):
     assert [s.key for s in lineage().stages] == [s.key for s in lineage(override).stages]
+
+
+def test_without_sharing_trials_ask_the_same_and_have_no_stage_in_common():
+    one, two, shared = lineage("sharing=off", arm="a"), lineage("sharing=off", arm="b"), lineage(arm="a")
+    assert not {s.key for s in one.stages} & {s.key for s in two.stages}
+    assert [s.key for s in lineage("sharing=off", arm="a").stages] == [s.key for s in one.stages]
+    assert [s.request.seed for s in one.stages if s.kind == "train_member"] == [
+        s.request.seed for s in shared.stages if s.kind == "train_member"
+    ]
 
 
 def test_the_arm_is_a_label_only():

@@ -100,7 +100,11 @@ def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, mo
     executor = SimpleNamespace(connected=lambda _: nullcontext(), run=lambda *_: nothing)
     with alone(StudyFolder(folder)):
         run_study(made, store, StudyFolder(folder), executor, Nobody())
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def left() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "status.json"}
+
+    before = left()
     assert pl.read_parquet(folder / "results.parquet").is_empty()
     monkeypatch.setattr(Path, "write_bytes", half)
     with (
@@ -108,7 +112,8 @@ def test_results_that_do_not_fit(study: Callable[..., Study], tmp_path: Path, mo
         pytest.raises(CellabError, match=r"results in .* could not be written: No space left"),
     ):
         run_study(made, store, StudyFolder(folder), executor, Nobody())
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert left() == before
+    assert StudyFolder(folder).read_status().state == "failed"
 
 
 def test_a_stage_that_does_not_fit(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

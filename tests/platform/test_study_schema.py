@@ -161,6 +161,9 @@ READERS = {
     "results.parquet": StudyFolder.read_results,
     "pseudo_labels.parquet": StudyFolder.read_pseudo_labels,
     "calibrations.parquet": StudyFolder.read_calibrations,
+    "stages.parquet": StudyFolder.read_stages,
+    "configurations.json": StudyFolder.read_configurations,
+    "status.json": StudyFolder.read_status,
 }
 
 

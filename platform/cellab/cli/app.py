@@ -4,7 +4,7 @@ import shutil
 
 import typer
 
-from cellab.cli import components, data, study
+from cellab.cli import components, data, diff, show, status, study
 
 app = typer.Typer(
     name="cellab",
@@ -20,3 +20,6 @@ app.command("plan")(study.plan)
 app.command("ablate")(study.ablate)
 app.command("train")(study.train)
 app.command("report")(study.report)
+app.command("status")(status.status)
+app.command("show")(show.show)
+app.command("diff")(diff.diff)

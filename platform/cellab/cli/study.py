@@ -12,16 +12,18 @@ from rich.text import Text
 from cellab import ablation as ablations
 from cellab import paths
 from cellab.cli import console
-from cellab.cli.tables import plan_table, ranking_table
+from cellab.cli.folders import Folder, study_in
+from cellab.cli.tables import cost_table, plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
 from cellab.errors import CellabError
-from cellab.names import did_you_mean
 from cellab.overrides import last_of_each_key, parse
+from cellab.repeating import Repeated
 from cellab.stage import canonical_json
 from cellab.store import Store
 from cellab.study import Study, build_study
 from cellab.study import plan as plan_study
+from cellab.study_files.folder import DESCRIPTION
 from cellab.study_files.records import Ranking
 
 Overrides = Annotated[
@@ -33,6 +35,10 @@ OfOneLineage = Annotated[
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
 Name = Annotated[str, typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.")]
+NameUnlessRepeated = Annotated[
+    str | None,
+    typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.", show_default=False),
+]
 Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
@@ -80,13 +86,17 @@ def plan(
 
 
 def ablate(
-    name: Name,
+    name: NameUnlessRepeated = None,
     overrides: Overrides = None,
     runs: Runs = DEFAULT_RUNS,
     store: StoreUrl = None,
     ablations_folder: Ablations = None,
     study_name: StudyName = None,
     address: Address = None,
+    repeated: Annotated[
+        Path | None,
+        typer.Option("--from", parser=paths.given, metavar="PATH", help="Repeat a study exactly, by its study.yaml."),
+    ] = None,
 ) -> None:
     """Run an ablation: every arm with every seed, a whole lineage each; rank the arms and write the report.
 
@@ -95,8 +105,22 @@ def ablate(
     Example: cellab ablate gan_loss data.path=half.h5 scale=laptop 'seeds=[0,1]'
     """
     _check_folder(ablations_folder)
-    ablation = ablations.load(name, overrides or [], ablations_folder)
-    _run(build_study(_folder_name(study_name, ablation.name), ablation), runs, store, address)
+    if repeated is not None:
+        study = _again(repeated, [*([name] if name else []), *(overrides or [])], study_name)
+    elif name is None:
+        raise CellabError("which ablation? Name one, e.g. `cellab ablate gan_loss`, or a study.yaml with --from.")
+    else:
+        ablation = ablations.load(name, overrides or [], ablations_folder)
+        study = build_study(_folder_name(study_name, ablation.name), ablation)
+    _run(study, runs, store, address)
+
+
+def _again(path: Path, overrides: list[str], study_name: str | None) -> Study:
+    """The study that a `study.yaml` describes; the folder that holds one names it too."""
+    asked = Repeated.of(path / DESCRIPTION if path.is_dir() else path, overrides)
+    study = build_study(_folder_name(study_name, asked.name), asked.ablation)
+    asked.check(study)
+    return study
 
 
 def train(
@@ -129,22 +153,14 @@ def train(
     _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
 
 
-def report(
-    folder: Annotated[
-        Path, typer.Argument(parser=paths.given, metavar="FOLDER", help="A study's folder, e.g. runs/gan_loss.")
-    ],
-) -> None:
+def report(folder: Folder) -> None:
     """Build report.html again from a study's files.
 
     Example: cellab report runs/gan_loss
     """
     from cellab.reports import write_reports
-    from cellab.study_files.folder import DESCRIPTION, StudyFolder
 
-    if not StudyFolder(folder).description.is_file():
-        beside = [path.parent.name for path in folder.parent.glob(f"*/{DESCRIPTION}")]
-        raise CellabError(f"{folder} holds no study{did_you_mean(folder.name, beside)}")
-    for path in write_reports(folder):
+    for path in write_reports(study_in(folder).path):
         _tell_report(path)
 
 
@@ -198,6 +214,7 @@ def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -
             ran = run_study(study, store, folder, executor, Screen(console.notices()))
     terminal = console.results()
     terminal.print(ranking_table(ran.ranking, terminal.width))
+    terminal.print(cost_table(folder.read_stages(), [arm.arm for arm in ran.ranking.arms], terminal.width))
     _tell_report(folder.report)
     _raise_if_nothing_completed(ran.ranking)
 

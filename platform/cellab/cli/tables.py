@@ -1,10 +1,13 @@
-"""The plan and the ranking as tables for the terminal."""
+"""The plan, the ranking and what it took as tables for the terminal."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import polars as pl
 from rich.console import Group
 from rich.text import Text
 
+from cellab.cli.display import duration
 from cellab.cli.layout import Column, fits, laid_out
 from cellab.evaluation.names import HIDDEN_RECALL, METRIC_NAMES
 from cellab.study import Study
@@ -110,3 +113,33 @@ def _troubles(ranking: Ranking) -> list[Text]:
                 text = f"{arm.arm} seed={trial.seed} {trial.status}{where}: {trial.message}"
                 lines.append(Text(text, style="yellow"))
     return [Text(), *lines] if lines else []
+
+
+def cost_table(stages: pl.DataFrame, arms: Sequence[str], width: int) -> Group:
+    """What each arm took, a line each; where nobody has written some stage's cost down, at least so much.
+
+    Args:
+        stages: with the columns of `stages.parquet`.
+        arms: in the order in which they are shown.
+        width: of the terminal (columns).
+    """
+    columns = [Column("arm", words=True), *map(Column, ("stages", "ran here", "time", "CPU time", "peak memory"))]
+    summed = stages.group_by("arm").agg(
+        pl.len(),
+        ran=(pl.col("how") == "ran").sum(),
+        lacking=pl.col("seconds").null_count(),
+        seconds=pl.col("seconds").sum(),
+        cpu_seconds=pl.col("cpu_seconds").sum(),
+        peak_bytes=pl.max_horizontal(pl.col("peak_bytes").max(), pl.col("gpu_peak_bytes").max()),
+    )
+    by_arm = {found["arm"]: found for found in summed.iter_rows(named=True)}
+    rows = [_cost_row(by_arm[arm]) for arm in arms if arm in by_arm]
+    head = Text("\nWhat each arm takes, stages that it shares with others included:\n")
+    return Group(head, laid_out(columns, rows, width)) if rows else Group()
+
+
+def _cost_row(found: Mapping[str, Any]) -> list[str]:
+    least = "≥ " if found["lacking"] else ""
+    times = [least + duration(found[name]) for name in ("seconds", "cpu_seconds")]
+    peak = "–" if found["peak_bytes"] is None else f"{found['peak_bytes'] / 2**30:.1f} GiB"
+    return [found["arm"], str(found["len"]), str(found["ran"]), *times, peak]

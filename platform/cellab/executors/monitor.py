@@ -33,6 +33,7 @@ class Ended:
     label: str
     how: How
     seconds: float
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,18 @@ class Snapshot:
         ended: those that ended, in that order.
         running: those that run.
         seconds_left: a rough estimate; None while nothing is known.
+        notices: what people should know of stages, each in a sentence, in the order in which it came about.
+        slots: how many stages can run at once.
+        retried: how often a stage was begun again.
     """
 
     total: int
     ended: tuple[Ended, ...]
     running: tuple[Running, ...]
     seconds_left: float | None
+    notices: tuple[str, ...] = ()
+    slots: int = 1
+    retried: int = 0
 
 
 NOTHING = Snapshot(0, (), (), None)  # is known of any stage
@@ -72,6 +79,8 @@ class Monitor:
     ended: list[Ended] = field(default_factory=list)
     durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     stopped: bool = False
+    begun: set[str] = field(default_factory=set)
+    retried: int = 0
 
     @classmethod
     def of(cls, lineages: Iterable[Lineage], slots: int) -> "Monitor":
@@ -92,6 +101,8 @@ class Monitor:
         if self.stopped:
             return
         self.waiting.pop(stage.key, None)
+        self.retried += stage.key in self.begun
+        self.begun.add(stage.key)
         self.running[stage.key] = Running(stage.label, stage.kind, time.monotonic())
 
     def progress(self, key: str, step: int, steps: int) -> None:
@@ -108,7 +119,7 @@ class Monitor:
         seconds = time.monotonic() - running.started if running else 0.0
         if how == "finished":
             self.durations[stage.kind].append(seconds)
-        self.ended.append(Ended(stage.label, how, seconds))
+        self.ended.append(Ended(stage.label, how, seconds, stage.key))
 
     def stop(self) -> tuple[str, ...]:
         """The study is stopped, and with it the stages that run, whatever is still heard of them; gives their keys."""
@@ -121,7 +132,14 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """The state now."""
-        return Snapshot(len(self.known), tuple(self.ended), tuple(self.running.values()), self._seconds_left())
+        return Snapshot(
+            len(self.known),
+            tuple(self.ended),
+            tuple(self.running.values()),
+            self._seconds_left(),
+            slots=self.slots,
+            retried=self.retried,
+        )
 
     def _seconds_left(self) -> float | None:
         now = time.monotonic()

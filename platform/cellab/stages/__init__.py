@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from cellab.costs import recorded
 from cellab.errors import CellabError, DataError, DivergedError
 from cellab.fingerprint import stage_fingerprint
 from cellab.outcomes import METRICS, Diverged, Outcome
@@ -48,7 +49,8 @@ def obtain(
     store.discard(stage.key)
     watch.begin(stage)
     try:
-        outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
+        with recorded(stage, store):
+            outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
     except Exception:
         watch.end(stage, "failed")
         raise

@@ -16,10 +16,16 @@ from cellab.locking import Claim, TakenError
 from cellab.plain import PlainMapping, mapping
 from cellab.study import Study
 from cellab.study_files.folder import StudyFolder, replace
-from cellab.study_files.records import Plan
+from cellab.study_files.records import Configurations, Plan
 
-# More arms or seeds, another way to run or rank: still the same study.
-_MAY_CHANGE = ("seeds", "question", "rank_by", *{key for design in DESIGNS.values() for key in design.keys})
+# More arms or seeds, another way to run or rank: still the same study. What overrides do, the configuration says.
+_MAY_CHANGE = (
+    "seeds",
+    "question",
+    "rank_by",
+    "overrides",
+    *{key for design in DESIGNS.values() for key in design.keys},
+)
 _MAY_CHANGE_IN_CONFIG = ("seed", "executor", "resources")
 
 
@@ -82,7 +88,7 @@ def check_folder(study: Study, folder: StudyFolder) -> None:
 
 
 def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
-    """Makes the folder the study's: writes `study.yaml` and `plan.json`.
+    """Makes the folder the study's: writes `study.yaml`, `plan.json` and `configurations.json`.
 
     Raises:
         CellabError: it cannot be written.
@@ -91,6 +97,7 @@ def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
         description = OmegaConf.create(dict(describe(study)))
         replace(folder.description, lambda path: OmegaConf.save(description, path))
         folder.write_plan(planned)
+        folder.write_configurations(configurations(study))
     except OSError as error:
         raise _cannot_write(folder.path, error) from error
 
@@ -106,9 +113,15 @@ def describe(study: Study) -> Mapping[str, object]:
         **ablation.content,
         "seeds": ablation.seeds,
         "rank_by": ablation.rank_by,
+        "overrides": ablation.overrides,
         "data_digest": study.data_digest,
         "config": study.config.plain,
     }
+
+
+def configurations(study: Study) -> Configurations:
+    """The content of `configurations.json`."""
+    return Configurations(study.baseline.name, {name: config.plain for name, config in study.configs.items()})
 
 
 def _read(folder: StudyFolder) -> PlainMapping:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -13,8 +13,9 @@ import yaml
 
 from cellab.errors import CellabError
 from cellab.plain import PlainMapping, mapping
-from cellab.study_files.records import Description, Ranking
-from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, read_table, write_table
+from cellab.study_files.records import Configurations, Description, Ranking
+from cellab.study_files.status import RunStatus
+from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, STAGES, read_table, write_table
 
 T = TypeVar("T")
 
@@ -56,6 +57,11 @@ class StudyFolder:
         return self.path / "plan.json"
 
     @property
+    def configurations(self) -> Path:
+        """The resolved configuration of every arm."""
+        return self.path / "configurations.json"
+
+    @property
     def results(self) -> Path:
         """A row for each trial, generation, split, reference, average and metric."""
         return self.path / "results.parquet"
@@ -69,6 +75,11 @@ class StudyFolder:
     def calibrations(self) -> Path:
         """A row for each calibrated vote, and for each of its members."""
         return self.path / "calibrations.parquet"
+
+    @property
+    def stages(self) -> Path:
+        """A row for each stage of each trial: what it took, and whether it ran for this trial."""
+        return self.path / "stages.parquet"
 
     @property
     def ranking(self) -> Path:
@@ -96,6 +107,11 @@ class StudyFolder:
         return self.path / ".running"
 
     @property
+    def status(self) -> Path:
+        """How the last command that ran it gets on."""
+        return self.path / "status.json"
+
+    @property
     def ray_logs(self) -> Path:
         """Ray Tune's own files."""
         return self.path / "ray"
@@ -104,6 +120,10 @@ class StudyFolder:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
+    def write_configurations(self, configurations: Configurations) -> None:
+        """Writes `configurations.json`."""
+        _write_json(self.configurations, asdict(configurations))
+
     def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
         _write_json(self.provenance, provenance)
@@ -111,6 +131,10 @@ class StudyFolder:
     def write_ranking(self, ranking: Ranking) -> None:
         """Writes `arms.json`."""
         replace(self.ranking, lambda path: path.write_text(ranking.to_json(), encoding="utf-8"))
+
+    def write_status(self, status: str) -> None:
+        """Writes `status.json`, of which `RunStatus.to_json` gives the content."""
+        replace(self.status, lambda path: path.write_text(status, encoding="utf-8"))
 
     def write_results(self, results: pl.DataFrame) -> None:
         """Writes `results.parquet`."""
@@ -124,6 +148,10 @@ class StudyFolder:
         """Writes `calibrations.parquet`."""
         replace(self.calibrations, lambda path: write_table(calibrations, path))
 
+    def write_stages(self, stages: pl.DataFrame) -> None:
+        """Writes `stages.parquet`."""
+        replace(self.stages, lambda path: write_table(stages, path))
+
     def read_description(self) -> Description:
         """`study.yaml`."""
         return read(self.description, _description)
@@ -131,6 +159,10 @@ class StudyFolder:
     def read_plan(self) -> PlainMapping:
         """`plan.json`."""
         return read(self.plan, _json)
+
+    def read_configurations(self) -> Configurations:
+        """`configurations.json`."""
+        return read(self.configurations, lambda path: Configurations.of(_json(path)))
 
     def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""
@@ -140,6 +172,10 @@ class StudyFolder:
         """`arms.json`."""
         return read(self.ranking, lambda path: Ranking.from_json(path.read_text(encoding="utf-8")))
 
+    def read_status(self) -> RunStatus:
+        """`status.json`."""
+        return read(self.status, lambda path: RunStatus.from_json(path.read_text(encoding="utf-8")))
+
     def read_results(self) -> pl.DataFrame:
         """`results.parquet`, with the columns `RESULTS`."""
         return read(self.results, lambda path: read_table(path, RESULTS))
@@ -147,6 +183,10 @@ class StudyFolder:
     def read_calibrations(self) -> pl.DataFrame:
         """`calibrations.parquet`, with the columns `CALIBRATIONS`."""
         return read(self.calibrations, lambda path: read_table(path, CALIBRATIONS))
+
+    def read_stages(self) -> pl.DataFrame:
+        """`stages.parquet`, with the columns `STAGES`."""
+        return read(self.stages, lambda path: read_table(path, STAGES))
 
     def read_pseudo_labels(self) -> pl.DataFrame:
         """`pseudo_labels.parquet`, with the columns `PSEUDO_LABELS`."""

@@ -67,6 +67,31 @@ class Description:
 
 
 @dataclass(frozen=True)
+class Configurations:
+    """The resolved configuration of every arm (`configurations.json`).
+
+    Args:
+        baseline: the arm that others are compared with.
+        arms: each one's, by its name, under the keys of `trial.yaml`.
+    """
+
+    baseline: str
+    arms: Mapping[str, PlainMapping]
+
+    @classmethod
+    def of(cls, content: object) -> "Configurations":
+        """Of what was read.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        found = TypeAdapter(Configurations).validate_python(content)
+        if found.baseline not in found.arms:
+            raise ValueError("its baseline is none of its arms")
+        return found
+
+
+@dataclass(frozen=True)
 class TrialSummary:
     """What became of one trial.
 

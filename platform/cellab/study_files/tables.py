@@ -1,4 +1,4 @@
-"""The tables of a study: columns and types of `results`, `pseudo_labels` and `calibrations`, all `.parquet`."""
+"""The tables of a study (`.parquet`): columns and types of `results`, `pseudo_labels`, `calibrations` and `stages`."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -39,6 +39,21 @@ CALIBRATIONS: Schema = {
     "label_frequency": pl.Float64,
     "cut": pl.Float64,
     "scores": pl.List(pl.Float64),  # of cuts evenly spaced from 0 to 1
+}
+STAGES: Schema = {
+    "arm": pl.String,
+    "seed": pl.Int64,
+    "generation": pl.Int64,  # null: of the whole lineage
+    "stage": pl.String,  # the part of the lineage
+    "kind": pl.String,
+    "key": pl.String,
+    "how": pl.String,  # "ran": for this trial, in this study; "reused": for another, or another study
+    "began": pl.Float64,  # seconds since 1970; from here on null where nobody has written it down
+    "seconds": pl.Float64,
+    "cpu_seconds": pl.Float64,
+    "peak_bytes": pl.Int64,
+    "gpu_peak_bytes": pl.Int64,  # null without one
+    "device": pl.String,
 }
 
 

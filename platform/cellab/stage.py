@@ -76,6 +76,9 @@ class Watch(Protocol):
     def progress(self, key: str, step: int, steps: int) -> None:
         """Step `step` of `steps` of a stage is done."""
 
+    def warn(self, stage: Stage, text: str) -> None:
+        """Something of a stage is not as it should be, though it goes on: the end of a sentence."""
+
     def end(self, stage: Stage, how: How) -> None:
         """A stage has ended."""
 
@@ -111,11 +114,15 @@ class CheckpointFile:
     """Where a stage's unfinished state lies, if anywhere, and how often it is written.
 
     Args:
+        key: of the stage.
         read: gives the last state written, as bytes, or None.
         write: replaces it, atomically.
+        refuse: told why the last state written cannot be used; removes it.
         seconds: at least this long between two of them.
     """
 
+    key: str
     read: Callable[[], bytes | None]
     write: Callable[[bytes], None]
+    refuse: Callable[[str], None]
     seconds: float

@@ -164,6 +164,10 @@ class Store:
         """The last state of an unfinished stage, or None."""
         return self.read_note(f"checkpoints/{key}.safetensors")
 
+    def checkpoint_url(self, key: str) -> str:
+        """Where it is, for people."""
+        return f"{self.url.rstrip('/')}/checkpoints/{key}.safetensors"
+
     def write_checkpoint(self, key: str, content: bytes) -> None:
         """Replaces the state of an unfinished stage, atomically."""
         self.write_note(f"checkpoints/{key}.safetensors", content)
@@ -184,7 +188,10 @@ class Store:
             return
         beside = Path(f"{path}.{uuid.uuid4().hex}")
         try:
-            beside.write_bytes(content)
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a crash may leave an empty file under the name
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -135,6 +135,33 @@ def test_a_stage_that_goes_on_from_its_checkpoint_ends_with_the_same_bytes(study
     assert kept.items() <= content(whole).items()
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda content: content[:-9], lambda content: content[:-4] + b"oops"]
+)
+def test_a_damaged_checkpoint_is_told_once_and_its_stage_starts_afresh(study, tmp_path, damage):
+    made = study("gan_loss", ["ns"], "training.steps=6", "generations=1")
+    whole = run_inline(made, tmp_path / "whole")
+    stage = next(stage for stage in made.stages.values() if stage.kind == "train_member")
+    store = Store(str(tmp_path / "stopped"))
+
+    def stop_late(step: int, steps: int) -> None:
+        if step == 4:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        stages.run(stage, store, made.data_path, stop_late, checkpoint_seconds=0.0)
+    path = Path(store.checkpoint_url(stage.key))
+    path.write_bytes(damage(path.read_bytes()))
+    shown = io.StringIO()
+    screen = Screen(Console(file=shown, width=80))
+    with screen.running():
+        endings = inline(made, store, screen).endings
+    assert {ending.status for ending in endings.values()} == {"completed"}
+    assert content(store) == content(whole)
+    notice = f"notice: {stage.label}: its checkpoint {path} cannot be used (it is damaged): it starts afresh."
+    assert shown.getvalue().count(notice) == 1
+
+
 def test_code_or_data_that_changed_in_mid_study_is_noticed(study, tmp_path, phantom, monkeypatch):
     from cellab.errors import CellabError, DataError
 

@@ -2,7 +2,8 @@
 
 import functools
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +49,8 @@ def obtain(
     store.discard(stage.key)
     watch.begin(stage)
     try:
-        outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
+        progress = functools.partial(watch.progress, stage.key)
+        outcome = run(stage, store, data_path, progress, checkpoint_seconds, lambda text: watch.warn(stage, text))
     except Exception:
         watch.end(stage, "failed")
         raise
@@ -62,6 +64,7 @@ def run(
     data_path: Path,
     progress: Progress,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Runs a stage and leaves its result in the store; the stages that it reads must be there.
 
@@ -73,6 +76,7 @@ def run(
         data_path: the data set's file.
         progress: told how far it is.
         checkpoint_seconds: at least this long between two checkpoints; they change no result.
+        warn: told what is not as it should be, though the stage goes on: the end of a sentence.
 
     Raises:
         DataError: the file at `data_path` is not the data set that was asked for.
@@ -90,16 +94,27 @@ def run(
             output=output,
             inputs={key: store.fetch(key) for key in stage.needs},
             progress=progress,
-            checkpoint=CheckpointFile(
-                read=lambda: store.read_checkpoint(stage.key),
-                write=lambda content: store.write_checkpoint(stage.key, content),
-                seconds=checkpoint_seconds,
-            ),
+            checkpoint=_checkpoint_file(stage.key, store, warn, checkpoint_seconds),
         )
         outcome = Outcome(stage.key, _result(function, stage, workplace))
         (output / METRICS).write_text(outcome.to_json())
     store.drop_checkpoint(stage.key)
     return outcome
+
+
+def _checkpoint_file(key: str, store: Store, warn: Callable[[str], None], seconds: float) -> CheckpointFile:
+    def refuse(why: str) -> None:
+        with suppress(OSError):  # else it is replaced by the next one
+            store.drop_checkpoint(key)
+        warn(f"its checkpoint {store.checkpoint_url(key)} cannot be used ({why}): it starts afresh.")
+
+    return CheckpointFile(
+        key=key,
+        read=lambda: store.read_checkpoint(key),
+        write=lambda content: store.write_checkpoint(key, content),
+        refuse=refuse,
+        seconds=seconds,
+    )
 
 
 def _check_code(stage: Stage) -> None:

@@ -26,9 +26,9 @@ def train_gan(request: TrainGan, workplace: Workplace) -> GanTrained:
         DivergedError: a loss became NaN or infinite.
     """
     frames = Frames.of_training(workplace.data_path, request.data, torch.device(request.compute.device))
-    gan = Gan(request, frames)
-    checkpoint = Checkpoint(workplace.checkpoint, gan)
+    checkpoint = Checkpoint(workplace.checkpoint, lambda: Gan(request, frames))
     checkpoint.restore()
+    gan = checkpoint.training
     while gan.step < request.settings.steps:
         gan.learn()
         workplace.progress(gan.step, request.settings.steps)

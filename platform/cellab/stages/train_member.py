@@ -26,9 +26,10 @@ def train_member(request: TrainMember, workplace: Workplace) -> MemberTrained:
         torch.device(request.compute.device),
         with_truth=request.pseudo_labelling is not None,
     )
-    member = Member(request, frames, workplace)
-    checkpoint = Checkpoint(workplace.checkpoint, member)
-    if not checkpoint.restore():
+    checkpoint = Checkpoint(workplace.checkpoint, lambda: Member(request, frames, workplace))
+    restored = checkpoint.restore()
+    member = checkpoint.training
+    if not restored:
         member.prepare(workplace.progress)
     while member.step < request.settings.steps:
         member.learn()

@@ -27,6 +27,8 @@ class Nobody:
 
     def progress(self, key, step, steps): ...
 
+    def warn(self, stage, text): ...
+
     def end(self, stage, how): ...
 
 
@@ -49,7 +51,7 @@ def trained(phantom, tmp_path_factory):
 def start(stage: Stage, frames: Frames, store: Store, path: Path) -> Member:
     """As the stage begins."""
     inputs = {key: store.fetch(key) for key in stage.needs}
-    nowhere = CheckpointFile(lambda: None, lambda _content: None, seconds=1e9)
+    nowhere = CheckpointFile(stage.key, lambda: None, lambda _content: None, lambda _why: None, seconds=1e9)
     member = Member(stage.request, frames, Workplace(path, path, inputs, lambda step, steps: None, nowhere))
     member.prepare(lambda step, steps: None)
     return member

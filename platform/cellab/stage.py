@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+from cellab.data.hidden import DataFile
 from cellab.requests import Request, as_json
 from cellab.stage_kinds import kind_of
 
@@ -95,14 +96,14 @@ class Workplace:
     """What a running stage is given besides its request: folders to read and write, and somebody to tell.
 
     Args:
-        data_path: the data set's file; its digest is checked against the request's.
+        data: the data set's file, of which what is read is checked to be what the request asks for.
         output: an empty folder; all files in it become the stage's result.
         inputs: the folder of each stage that it reads, by key.
         progress: called now and then.
         checkpoint: load and save the state of a long stage; see `cellab.training.checkpoint`.
     """
 
-    data_path: Path
+    data: DataFile
     output: Path
     inputs: dict[str, Path]
     progress: Progress

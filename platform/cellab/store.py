@@ -8,6 +8,7 @@ Layout below the root (a folder, or any URL that fsspec knows):
                              manifest.json     SHA-256 of each of the files above, written last
     checkpoints/<key>.safetensors              the state of an unfinished stage
     content/<hash of path>.json                a data set whose content was seen to be what its digest says
+    content/<digest of a data set>.frames      the digests of its frames, by which stages check what they read
 
 A folder is written beside and renamed into place; on object stores, which cannot rename, the manifest goes last and a
 folder without one counts as absent. No pickle anywhere.

@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from cellab.errors import CellabError, DataError, DivergedError
+from cellab.errors import CellabError, DivergedError
 from cellab.fingerprint import stage_fingerprint
 from cellab.outcomes import METRICS, Diverged, Outcome
 from cellab.requests import Request, Result, as_json
+from cellab.seen_content import checked_file
 from cellab.stage import CheckpointFile, Progress, Stage, Watch, Workplace
 from cellab.stage_kinds import kind_of
 from cellab.store import Store
@@ -87,10 +88,10 @@ def run(
     kind = kind_of(stage.request)
     function: _Function = getattr(importlib.import_module(kind.module), kind.name)
     _check_code(stage)
-    _check_data(stage, data_path)
+    data = checked_file(data_path, stage.request.data.digest, store)
     with store.writing(stage) as output, deterministic(stage.threads):
         workplace = Workplace(
-            data_path=data_path,
+            data=data,
             output=output,
             inputs={key: store.fetch(key) for key in stage.needs},
             progress=progress,
@@ -120,14 +121,6 @@ def _checkpoint_file(key: str, store: Store, warn: Callable[[str], None], second
 def _check_code(stage: Stage) -> None:
     if stage_fingerprint(kind_of(stage.request).module, as_json(stage.request)) != stage.code:
         raise CellabError(f"{stage.label}: the code changed while the study ran: start it again to use the new code.")
-
-
-def _check_data(stage: Stage, data_path: Path) -> None:
-    from cellab.data.dataset import Dataset
-
-    with Dataset.open(data_path) as dataset:
-        if dataset.digest != stage.request.data.digest:
-            raise DataError(f"{data_path} changed while the study ran: start it again to use the new content.")
 
 
 class _Function(Protocol):

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from cellab.building import instantiate
 from cellab.contracts import Calibration, Voting
-from cellab.data.hidden import open_data
 from cellab.errors import DataError
 from cellab.evaluation.ensemble import Ensemble, spread
 from cellab.requests import Calibrate, Calibrated, Estimate
@@ -30,7 +29,7 @@ def calibrate(request: Calibrate, workplace: Workplace) -> Calibrated:
     voting = instantiate(request.voting, "evaluation.voting", Voting)
     ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
     counts = torch.zeros(1 + len(request.members), 2, LEVELS, dtype=torch.int64)  # the vote's first; positives, all
-    with open_data(workplace.data_path, request.data.hiding) as data:
+    with workplace.data.open(request.data.hiding) as data:
         assert calibration.split is not None  # else there is no such stage
         frames = data.indices(calibration.split)
         indices = spread(frames[data.annotated[frames]], calibration.frames).tolist()

@@ -25,7 +25,7 @@ def train_gan(request: TrainGan, workplace: Workplace) -> GanTrained:
     Raises:
         DivergedError: a loss became NaN or infinite.
     """
-    frames = Frames.of_training(workplace.data_path, request.data, torch.device(request.compute.device))
+    frames = Frames.of_training(workplace.data, request.data, torch.device(request.compute.device))
     checkpoint = Checkpoint(workplace.checkpoint, lambda: Gan(request, frames))
     checkpoint.restore()
     gan = checkpoint.training

@@ -20,7 +20,7 @@ def train_member(request: TrainMember, workplace: Workplace) -> MemberTrained:
         DivergedError: the loss became NaN or infinite.
     """
     frames = Frames.of_labelled(
-        workplace.data_path,
+        workplace.data,
         request.data,
         request.labels,
         torch.device(request.compute.device),

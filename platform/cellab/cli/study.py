@@ -46,6 +46,9 @@ Address = Annotated[str | None, typer.Option("--address", help="A running Ray cl
 StudyName = Annotated[
     str | None, typer.Option("--name", help="The study's folder below RUNS; by default the ablation's name.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Let configurations name code of any package: whatever they name is run.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
@@ -60,6 +63,7 @@ def plan(
     runs: Runs = DEFAULT_RUNS,
     store: StoreUrl = None,
     ablations_folder: Ablations = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what an ablation would run: arms, seeds, trials, stages and how many of them are distinct or stored.
@@ -68,7 +72,7 @@ def plan(
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
-    study = build_study(ablation.name, ablation)
+    study = build_study(ablation.name, ablation, trust)
     planned = plan_study(study, _existing_store(runs, store))
     if as_json:
         console.print_json(planned)
@@ -87,6 +91,7 @@ def ablate(
     ablations_folder: Ablations = None,
     study_name: StudyName = None,
     address: Address = None,
+    trust: Trust = False,
 ) -> None:
     """Run an ablation: every arm with every seed, a whole lineage each; rank the arms and write the report.
 
@@ -96,7 +101,7 @@ def ablate(
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
-    _run(build_study(_folder_name(study_name, ablation.name), ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, ablation.name), ablation, trust), runs, store, address)
 
 
 def train(
@@ -105,6 +110,7 @@ def train(
     store: StoreUrl = None,
     study_name: StudyName = None,
     address: Address = None,
+    trust: Trust = False,
 ) -> None:
     """Train one lineage, without an ablation, and write its report.
 
@@ -115,7 +121,7 @@ def train(
             hint = " Use seed=0 for one lineage." if override.key == "seeds" else ""
             raise CellabError(f"{override.text}: `cellab train` runs one lineage, without an ablation.{hint}")
     chosen = [override.text for override in last_of_each_key(parse(overrides or []))]
-    config = compose_trial(chosen)
+    config = compose_trial(chosen, trust)
     ablation = ablations.Ablation(
         name="train",
         question="One lineage, no ablation.",
@@ -126,7 +132,7 @@ def train(
         overrides=chosen,
     )
     digest = hashlib.sha256(canonical_json(config.plain).encode()).hexdigest()[:8]
-    _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation, trust), runs, store, address)
 
 
 def report(

@@ -36,11 +36,12 @@ def instantiate(config: PlainMapping, where: str, as_: type | None = None, **arg
         ConfigError: it cannot be built of these arguments; caused by what Hydra raised.
     """
     import hydra.utils
+    from hydra.errors import InstantiationException
 
     try:
         return hydra.utils.instantiate(config, **arguments, _convert_="all")
     except Exception as error:
         cause = error.__cause__ or error
-        if isinstance(cause, BUILD_ERRORS):
+        if isinstance(cause, (*BUILD_ERRORS, InstantiationException)):  # Hydra's own: it refuses some targets
             raise ConfigError([f"{where}: {config['_target_']} cannot be built: {cause}"]) from error
         raise

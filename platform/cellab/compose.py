@@ -26,6 +26,7 @@ from cellab.sections import check_sections
 from cellab.settings import Component, TrialConfig
 from cellab.signatures import annotations, fit
 from cellab.targets import resolve
+from cellab.trust import untrusted
 from cellab.values import Mistake, is_text, shown
 
 CONFIG = Path(__file__).parent / "config"
@@ -93,19 +94,21 @@ class Composer:
         return copy.deepcopy(self._chosen[key])
 
 
-def compose_trial(overrides: list[str], composer: Composer | None = None) -> TrialConfig:
+def compose_trial(overrides: list[str], composer: Composer | None = None, *, trust: bool = False) -> TrialConfig:
     """The resolved configuration of one trial.
 
     Args:
         overrides: Hydra overrides; of several for one key the last counts.
         composer: that of other trials of the same study, if there are any.
+        trust: whether they may name code that is no component (`cellab.trust`).
 
     Returns:
         The content of `trial.yaml` with the chosen components, interpolations resolved.
 
     Raises:
         ConfigError: unknown keys or components (nearest name suggested), values of a wrong type or out of range,
-            arguments that do not fit a component's signature - all of them together.
+            arguments that do not fit a component's signature - all of them together; or before that what is not
+            trusted, of which nothing is imported.
     """
     wanted = last_of_each_key(parse(overrides))
     options = groups()
@@ -120,6 +123,8 @@ def compose_trial(overrides: list[str], composer: Composer | None = None) -> Tri
         raise ConfigError(mistakes)
     config = _set(chosen, within)
     _put_regulariser(config)
+    if not trust and (refused := list(map(str, untrusted(_resolve(config))))):
+        raise ConfigError(refused)
     _keep(config, _checked(config).plain)
     _lengthen(config)
     return _checked(config)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+from cellab.data.hidden import DataFile
 from cellab.requests import Request, as_json
 from cellab.stage_kinds import kind_of
 
@@ -81,6 +82,9 @@ class Watch(Protocol):
     def progress(self, key: str, step: int, steps: int) -> None:
         """Step `step` of `steps` of a stage is done."""
 
+    def warn(self, stage: Stage, text: str) -> None:
+        """Something of a stage is not as it should be, though it goes on: the end of a sentence."""
+
     def end(self, stage: Stage, how: How) -> None:
         """A stage has ended."""
 
@@ -97,14 +101,14 @@ class Workplace:
     """What a running stage is given besides its request: folders to read and write, and somebody to tell.
 
     Args:
-        data_path: the data set's file; its digest is checked against the request's.
+        data: the data set's file, of which what is read is checked to be what the request asks for.
         output: an empty folder; all files in it become the stage's result.
         inputs: the folder of each stage that it reads, by key.
         progress: called now and then.
         checkpoint: load and save the state of a long stage; see `cellab.training.checkpoint`.
     """
 
-    data_path: Path
+    data: DataFile
     output: Path
     inputs: dict[str, Path]
     progress: Progress
@@ -116,11 +120,15 @@ class CheckpointFile:
     """Where a stage's unfinished state lies, if anywhere, and how often it is written.
 
     Args:
+        key: of the stage.
         read: gives the last state written, as bytes, or None.
         write: replaces it, atomically.
+        refuse: told why the last state written cannot be used; removes it.
         seconds: at least this long between two of them.
     """
 
+    key: str
     read: Callable[[], bytes | None]
     write: Callable[[bytes], None]
+    refuse: Callable[[str], None]
     seconds: float

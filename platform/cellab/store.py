@@ -9,6 +9,7 @@ Layout below the root (a folder, or any URL that fsspec knows):
     checkpoints/<key>.safetensors              the state of an unfinished stage
     costs/<key>.json                           what a stage took, if it ended well (`cellab.costs`)
     content/<hash of path>.json                a data set whose content was seen to be what its digest says
+    content/<digest of a data set>.frames      the digests of its frames, by which stages check what they read
 
 A folder is written beside and renamed into place; on object stores, which cannot rename, the manifest goes last and a
 folder without one counts as absent. No pickle anywhere.
@@ -165,6 +166,10 @@ class Store:
         """The last state of an unfinished stage, or None."""
         return self.read_note(f"checkpoints/{key}.safetensors")
 
+    def checkpoint_url(self, key: str) -> str:
+        """Where it is, for people."""
+        return f"{self.url.rstrip('/')}/checkpoints/{key}.safetensors"
+
     def write_checkpoint(self, key: str, content: bytes) -> None:
         """Replaces the state of an unfinished stage, atomically."""
         self.write_note(f"checkpoints/{key}.safetensors", content)
@@ -185,7 +190,10 @@ class Store:
             return
         beside = Path(f"{path}.{uuid.uuid4().hex}")
         try:
-            beside.write_bytes(content)
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a crash may leave an empty file under the name
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -84,15 +84,20 @@ class Study:
         return found
 
 
-def build_study(name: str, ablation: Ablation) -> Study:
+def build_study(name: str, ablation: Ablation, trust: bool = False) -> Study:
     """Composes every arm, checks all of it against the data set, and lays out the stages.
+
+    Args:
+        name: of its folder below `runs`.
+        ablation: what it asks.
+        trust: whether configurations may name code that is no component (`cellab.trust`).
 
     Raises:
         ConfigError: the mistakes of all arms, together.
         DataError: the data set cannot be read or trained on.
     """
     arms = tuple(ablation.arms())
-    configs, mistakes = _compose(ablation, arms)
+    configs, mistakes = _compose(ablation, arms, trust)
     if not configs:
         raise ConfigError(_collect(mistakes))
     data_path = _the_data(configs)
@@ -140,14 +145,16 @@ def _trials(arm: Arm, seeds: list[int], config: TrialConfig, digest: str) -> Ite
         yield Trial(arm, seed, build_lineage(config, arm.name, seed, digest, device, rules))
 
 
-def _compose(ablation: Ablation, arms: tuple[Arm, ...]) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:
+def _compose(
+    ablation: Ablation, arms: tuple[Arm, ...], trust: bool
+) -> tuple[dict[str, TrialConfig], dict[str, list[str]]]:
     """The configurations of the arms that can be composed, and the mistakes of each arm."""
     configs: dict[str, TrialConfig] = {}
     mistakes: dict[str, list[str]] = {arm.name: [] for arm in arms}
     composer = Composer()
     for arm in arms:
         try:
-            configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides], composer)
+            configs[arm.name] = compose_trial([*ablation.overrides, *arm.overrides], composer, trust=trust)
         except ConfigError as error:
             mistakes[arm.name] += error.mistakes
     lineages = {name: config.lineage for name, config in configs.items()}

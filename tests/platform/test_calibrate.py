@@ -11,6 +11,7 @@ import pytest
 from cellab import stages
 from cellab.compose import compose_trial
 from cellab.data.dataset import Dataset
+from cellab.data.hidden import DataFile
 from cellab.errors import ConfigError
 from cellab.executors.inline import Inline
 from cellab.executors.protocol import Nobody
@@ -45,8 +46,11 @@ def of_kind(study, kind: str) -> list[Stage]:
     return [stage for stage in study.lineages[0].stages if stage.kind == kind]
 
 
-def test_truth_that_is_garbage_changes_no_byte_of_what_is_calibrated_labelled_and_learned(calibrated, tmp_path):
-    """Only evaluations read it: the file keeps its digest, so that every key is the same."""
+def test_truth_that_is_garbage_changes_no_byte_of_what_is_calibrated_labelled_and_learned(
+    calibrated, tmp_path, monkeypatch
+):
+    """Only evaluations read it: the file keeps its digest, so that every key is the same, and nobody checks it."""
+    monkeypatch.setattr(stages, "checked_file", lambda path, *_: DataFile(path))
     spoilt = tmp_path / "spoilt.h5"
     shutil.copy(calibrated.data_path, spoilt)
     with h5py.File(spoilt, "r+") as file:

@@ -52,6 +52,9 @@ Address = Annotated[str | None, typer.Option("--address", help="A running Ray cl
 StudyName = Annotated[
     str | None, typer.Option("--name", help="The study's folder below RUNS; by default the ablation's name.")
 ]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Let configurations name code of any package: whatever they name is run.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
@@ -66,6 +69,7 @@ def plan(
     runs: Runs = DEFAULT_RUNS,
     store: StoreUrl = None,
     ablations_folder: Ablations = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what an ablation would run: arms, seeds, trials, stages and how many of them are distinct or stored.
@@ -74,7 +78,7 @@ def plan(
     """
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
-    study = build_study(ablation.name, ablation)
+    study = build_study(ablation.name, ablation, trust)
     planned = plan_study(study, _existing_store(runs, store))
     if as_json:
         console.print_json(planned)
@@ -97,6 +101,7 @@ def ablate(
         Path | None,
         typer.Option("--from", parser=paths.given, metavar="PATH", help="Repeat a study exactly, by its study.yaml."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Run an ablation: every arm with every seed, a whole lineage each; rank the arms and write the report.
 
@@ -106,19 +111,19 @@ def ablate(
     """
     _check_folder(ablations_folder)
     if repeated is not None:
-        study = _again(repeated, [*([name] if name else []), *(overrides or [])], study_name)
+        study = _again(repeated, [*([name] if name else []), *(overrides or [])], study_name, trust)
     elif name is None:
         raise CellabError("which ablation? Name one, e.g. `cellab ablate gan_loss`, or a study.yaml with --from.")
     else:
         ablation = ablations.load(name, overrides or [], ablations_folder)
-        study = build_study(_folder_name(study_name, ablation.name), ablation)
+        study = build_study(_folder_name(study_name, ablation.name), ablation, trust)
     _run(study, runs, store, address)
 
 
-def _again(path: Path, overrides: list[str], study_name: str | None) -> Study:
+def _again(path: Path, overrides: list[str], study_name: str | None, trust: bool) -> Study:
     """The study that a `study.yaml` describes; the folder that holds one names it too."""
     asked = Repeated.of(path / DESCRIPTION if path.is_dir() else path, overrides)
-    study = build_study(_folder_name(study_name, asked.name), asked.ablation)
+    study = build_study(_folder_name(study_name, asked.name), asked.ablation, trust)
     asked.check(study)
     return study
 
@@ -129,6 +134,7 @@ def train(
     store: StoreUrl = None,
     study_name: StudyName = None,
     address: Address = None,
+    trust: Trust = False,
 ) -> None:
     """Train one lineage, without an ablation, and write its report.
 
@@ -139,7 +145,7 @@ def train(
             hint = " Use seed=0 for one lineage." if override.key == "seeds" else ""
             raise CellabError(f"{override.text}: `cellab train` runs one lineage, without an ablation.{hint}")
     chosen = [override.text for override in last_of_each_key(parse(overrides or []))]
-    config = compose_trial(chosen)
+    config = compose_trial(chosen, trust=trust)
     ablation = ablations.Ablation(
         name="train",
         question="One lineage, no ablation.",
@@ -150,7 +156,7 @@ def train(
         overrides=chosen,
     )
     digest = hashlib.sha256(canonical_json(config.plain).encode()).hexdigest()[:8]
-    _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation), runs, store, address)
+    _run(build_study(_folder_name(study_name, f"train-{digest}"), ablation, trust), runs, store, address)
 
 
 def report(folder: Folder) -> None:

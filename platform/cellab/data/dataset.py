@@ -10,6 +10,7 @@
 /scales/<scale>/truth    likewise, where complete masks are known
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from cellab.data.digest import ContentDigest
+from cellab.data.digest import ContentDigest, FrameDigests, frame_digest
+from cellab.data.layout import check_shapes
 from cellab.data.opening import open_hdf5, unreadable
 from cellab.data.progress import Progress
 from cellab.errors import DataError
@@ -52,9 +54,10 @@ class Dataset:
         annotated: (N,) bool.
     """
 
-    def __init__(self, path: Path, file: h5py.File) -> None:
+    def __init__(self, path: Path, file: h5py.File, expected: FrameDigests | None = None) -> None:
         self.path = path
         self._file = file
+        self._expected = expected
         self.digest = str(file.attrs["digest"])
         self.provenance: PlainMapping = json.loads(file.attrs["provenance"])
         self.instances = bool(file.attrs["instances"])
@@ -67,21 +70,27 @@ class Dataset:
             scale: file[f"{scale_group(scale)}/sizes"][:].astype(np.int64) for scale in self.scales
         }
         self.has_truth = "truth" in file[scale_group(self.scales[0])]
+        if expected is not None and expected.said != self._said():
+            raise DataError(f"{path} changed while the study ran: start it again to use the new content.")
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, expected: FrameDigests | None = None) -> Self:
         """Opens a data set.
+
+        Args:
+            path: of its file.
+            expected: what it must hold; every frame is checked as it is read. None: whatever is there.
 
         Raises:
             DataError: there is no such file, or it is locked, not HDF5, damaged, no data set of cellab's or of another
-                version.
+                version, or what it says about its frames is not what is expected.
         """
         path = Path(path)
         file = open_hdf5(path)
         try:
             _check_format(path, file)
-            _check_shapes(file)
-            return cls(path, file)
+            check_shapes(file, len(SPLITS))
+            return cls(path, file, expected)
         except (OSError, KeyError, ValueError, RuntimeError, IndexError, TypeError, AttributeError) as error:
             file.close()
             raise unreadable(path, error) from error
@@ -134,7 +143,7 @@ class Dataset:
             One (H, W) uint8 a frame, each of its own size.
 
         Raises:
-            DataError: there is no such scale, or the file is damaged.
+            DataError: there is no such scale, or the file is damaged, or does not hold what is expected.
         """
         return self._read(scale, "frames", indices)
 
@@ -164,21 +173,37 @@ class Dataset:
         Args:
             progress: called before each frame of each array.
         """
-        content = ContentDigest()
+        return self.seen(progress)[0]
+
+    def seen(self, progress: Progress | None = None) -> tuple[str, FrameDigests]:
+        """The digest of what is in the file now, as `content_digest`, and, by the same look, those of its frames."""
+        content, digests = ContentDigest(), {}
         for scale in self.scales:
             for name in ARRAYS[: 3 if self.has_truth else 2]:
+                array, of_frames = f"{scale_group(scale)}/{name}", []
                 for index in range(self.n_frames):
                     if progress:
                         progress(f"verifying {name} at scale {scale:g}", index, self.n_frames)
                     (frame,) = self._read(scale, name, [index])
-                    content.update(f"{scale_group(scale)}/{name}", frame)
-        return content.hexdigest(
+                    content.update(array, frame)
+                    of_frames.append(frame_digest(frame))
+                digests[array] = "".join(of_frames)
+        whole = content.hexdigest(
             names=self.names,
             split=self.split,
             annotated=self.annotated,
             related=self.related,
             instances=self.instances,
         )
+        return whole, FrameDigests(self._said(), digests)
+
+    def _said(self) -> str:
+        """SHA-256 (hex) of what the file says about its frames."""
+        said = [self.digest, self.names, self.related, self.instances, self.has_truth, self.scales]
+        digest = hashlib.sha256(json.dumps(said).encode())
+        for each in (self.split, self.annotated, *(self._sizes[scale] for scale in self.scales)):
+            digest.update(each.tobytes())
+        return digest.hexdigest()
 
     def _array(self, scale: float, name: str) -> Any:
         group = scale_group(scale)
@@ -192,9 +217,22 @@ class Dataset:
     def _read(self, scale: float, name: str, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         array, sizes = self._array(scale, name), self.sizes(scale)
         try:
-            return [array[i, : sizes[i, 0], : sizes[i, 1]] for i in np.asarray(indices, np.int64).tolist()]
+            wanted = np.asarray(indices, np.int64).tolist()
+            found = [array[i, : sizes[i, 0], : sizes[i, 1]] for i in wanted]
         except (OSError, RuntimeError) as error:
             raise unreadable(self.path, error, f" in {array.name}") from error
+        if self._expected is not None:
+            for index, frame in zip(wanted, found, strict=True):
+                if not self._expected.holds(f"{scale_group(scale)}/{name}", index, frame):
+                    raise self._changed(scale, name, index)
+        return found
+
+    def _changed(self, scale: float, name: str, index: int) -> DataError:
+        return DataError(
+            f"{self.path} changed while the study ran, or is damaged: the {name} of frame {index} "
+            f"({self.names[index]}) at scale {scale:g} are not what they were. Put back the file as it was, or make it "
+            f"again by cellab data import, hide or synth, and give the same command."
+        )
 
 
 def _check_format(path: Path, file: h5py.File) -> None:
@@ -209,38 +247,6 @@ def _check_format(path: Path, file: h5py.File) -> None:
         raise DataError(
             f"{path} has format version {version}, and this cellab reads version {VERSION}: import the images again."
         )
-
-
-def _check_shapes(file: h5py.File) -> None:
-    """Everything speaks of the same frames.
-
-    Raises:
-        ValueError: something does not, or is missing or of another kind.
-    """
-    if not isinstance(json.loads(file.attrs["provenance"]), dict):
-        raise ValueError("its provenance is no mapping")
-    for name in ("split", "annotated", "names", "scales"):
-        if not isinstance(file.get(name), h5py.Group if name == "scales" else h5py.Dataset):
-            raise ValueError(f"{name} is missing or of another kind")
-    count = len(file["split"])
-    if count and int(file["split"][:].max()) >= len(SPLITS):
-        raise ValueError(f"split has codes above {len(SPLITS) - 1}")
-    if not len(file["scales"]):
-        raise ValueError("it has no scale")
-    wanted = {"sizes", "frames", "masks"} | ({"truth"} & set().union(*map(set, file["scales"].values())))
-    for group in file["scales"].values():
-        if lacking := sorted(wanted - set(group)):
-            raise ValueError(f"{group.name} has no {' and no '.join(lacking)}")
-        shapes = {name: group[name].shape for name in wanted - {"sizes"}}
-        if len(set(shapes.values())) > 1 or len(shapes["frames"]) != 3:
-            raise ValueError(f"{group.name} holds arrays of shapes {shapes}")
-        sizes = group["sizes"][:]
-        if sizes.shape != (len(group["frames"]), 2) or (sizes < 1).any() or (sizes > shapes["frames"][1:]).any():
-            raise ValueError(f"{group.name} holds sizes that its frames do not have")
-    lengths = {name: len(file[name]) for name in ("annotated", "names")}
-    lengths |= {group.name: len(group["frames"]) for group in file["scales"].values()}
-    if wrong := {name: length for name, length in lengths.items() if length != count}:
-        raise ValueError(f"split has {count} frames, other parts have {wrong}")
 
 
 def check_trainable(dataset: Dataset, scale: float | None = None) -> None:

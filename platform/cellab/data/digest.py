@@ -1,9 +1,49 @@
-"""The digest of a data set's content, whatever its chunking and compression."""
+"""The digest of a data set's content, whatever its chunking and compression, and those of each frame by itself."""
 
 import hashlib
 import json
+from dataclasses import asdict, dataclass
+from typing import Self
 
 import numpy as np
+
+_HEX = 64  # digits of a SHA-256
+
+
+def frame_digest(frame: np.ndarray) -> str:
+    """SHA-256 (hex) of one frame of one array, (H, W) unsigned integers, its shape and type included."""
+    little_endian = np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{frame.dtype.name} {frame.shape}".encode())
+    digest.update(little_endian.data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FrameDigests:
+    """What a data set was seen to hold, so that what is read from it later can be checked frame by frame.
+
+    Args:
+        said: SHA-256 (hex) of what is said about the frames.
+        arrays: of each array, e.g. ``"scales/0.5/masks"``, the digests of its frames, one after the other.
+    """
+
+    said: str
+    arrays: dict[str, str]
+
+    def holds(self, array: str, index: int, frame: np.ndarray) -> bool:
+        """Whether this is the frame that was seen."""
+        return self.arrays.get(array, "")[_HEX * index : _HEX * (index + 1)] == frame_digest(frame)
+
+    def to_bytes(self) -> bytes:
+        """For a file, with a digest of its own."""
+        content = json.dumps(asdict(self)).encode()
+        return hashlib.sha256(content).hexdigest().encode() + content
+
+    @classmethod
+    def of_bytes(cls, content: bytes) -> Self | None:
+        """What `to_bytes` gave, or None where it is something else, or damaged."""
+        digest, described = content[:_HEX], content[_HEX:]
+        return cls(**json.loads(described)) if hashlib.sha256(described).hexdigest().encode() == digest else None
 
 
 class ContentDigest:

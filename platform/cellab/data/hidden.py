@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from cellab.data.dataset import TRAIN, Dataset
+from cellab.data.digest import FrameDigests
 from cellab.data.hiding import known_frames, left
 from cellab.data.hiding_plan import Hiding, Plan, make_plan
 
@@ -19,14 +21,14 @@ class HiddenObjects(Dataset):
     """
 
     @classmethod
-    def open_hidden(cls, path: str | Path, hiding: Hiding) -> Self:
+    def open_hidden(cls, path: str | Path, hiding: Hiding, expected: FrameDigests | None = None) -> Self:
         """Opens a data set and hides some of it.
 
         Raises:
             DataError: as `Dataset.open`.
         """
-        data = cls.open(path)
-        data._source = Dataset(data.path, data._file)
+        data = cls.open(path, expected)
+        data._source = Dataset(data.path, data._file, expected)
         data._hiding = hiding
         data.split, _ = known_frames(data._source)
         data.has_truth = True
@@ -57,10 +59,33 @@ class HiddenObjects(Dataset):
         return kept[scale]
 
 
+@dataclass(frozen=True)
+class DataFile:
+    """The file of a data set, and what it must hold.
+
+    Args:
+        path: of the file.
+        expected: what it was seen to hold; None: whatever is there.
+    """
+
+    path: Path
+    expected: FrameDigests | None = None
+
+    def open(self, hiding: Hiding | None = None) -> Dataset:
+        """The data set, of which something is hidden or nothing; what is read is checked.
+
+        Raises:
+            DataError: as `Dataset.open`.
+        """
+        if hiding is None:
+            return Dataset.open(self.path, self.expected)
+        return HiddenObjects.open_hidden(self.path, hiding, self.expected)
+
+
 def open_data(path: str | Path, hiding: Hiding | None) -> Dataset:
     """A data set, of which something is hidden or nothing.
 
     Raises:
         DataError: as `Dataset.open`.
     """
-    return Dataset.open(path) if hiding is None else HiddenObjects.open_hidden(path, hiding)
+    return DataFile(Path(path)).open(hiding)

@@ -93,6 +93,10 @@ class Broker:
         """A stage is at a step."""
         self.monitor.progress(key, step, steps)
 
+    def warn(self, key: str, text: str) -> None:
+        """Something of a stage is not as it should be."""
+        self.monitor.warn(self.stages[key], text)
+
     def end(self, key: str, how: How) -> None:
         """A stage has ended."""
         self.monitor.end(self.stages[key], how)
@@ -135,6 +139,10 @@ class _Remote:
         if (now := time.monotonic()) - self.told >= PROGRESS_SECONDS:
             self.told = now
             self.broker.progress.remote(key, step, steps)
+
+    def warn(self, stage: Stage, text: str) -> None:
+        """Something of a stage is not as it should be."""
+        self.broker.warn.remote(stage.key, text)
 
     def end(self, stage: Stage, how: How) -> None:
         """A stage has ended."""

@@ -36,7 +36,7 @@ class InlineRunner:
         self.observer = observer
         self.asked: dict[str, Stage] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.begin, self.end = monitor.begin, monitor.end
+        self.begin, self.end, self.warn = monitor.begin, monitor.end, monitor.warn
 
     def start(self, lineage: Lineage) -> None:
         """Notes the lineage's stages."""

@@ -77,6 +77,7 @@ class Monitor:
     known: set[str] = field(default_factory=set)
     running: dict[str, Running] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     stopped: bool = False
     begun: set[str] = field(default_factory=set)
@@ -110,6 +111,10 @@ class Monitor:
         if key in self.running:
             self.running[key].step, self.running[key].steps = step, steps
 
+    def warn(self, stage: Stage, text: str) -> None:
+        """Something of a stage is not as it should be."""
+        self.notices.append(f"{stage.label}: {text}")
+
     def end(self, stage: Stage, how: How) -> None:
         """A stage has ended."""
         if self.stopped:
@@ -137,6 +142,7 @@ class Monitor:
             tuple(self.ended),
             tuple(self.running.values()),
             self._seconds_left(),
+            notices=tuple(self.notices),
             slots=self.slots,
             retried=self.retried,
         )

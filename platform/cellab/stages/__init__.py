@@ -2,15 +2,17 @@
 
 import functools
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from cellab.costs import recorded
-from cellab.errors import CellabError, DataError, DivergedError
+from cellab.errors import CellabError, DivergedError
 from cellab.fingerprint import stage_fingerprint
 from cellab.outcomes import METRICS, Diverged, Outcome
 from cellab.requests import Request, Result, as_json
+from cellab.seen_content import checked_file
 from cellab.stage import CheckpointFile, Progress, Stage, Watch, Workplace
 from cellab.stage_kinds import kind_of
 from cellab.store import Store
@@ -49,8 +51,9 @@ def obtain(
     store.discard(stage.key)
     watch.begin(stage)
     try:
+        progress = functools.partial(watch.progress, stage.key)
         with recorded(stage, store):
-            outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
+            outcome = run(stage, store, data_path, progress, checkpoint_seconds, lambda text: watch.warn(stage, text))
     except Exception:
         watch.end(stage, "failed")
         raise
@@ -64,6 +67,7 @@ def run(
     data_path: Path,
     progress: Progress,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Runs a stage and leaves its result in the store; the stages that it reads must be there.
 
@@ -75,6 +79,7 @@ def run(
         data_path: the data set's file.
         progress: told how far it is.
         checkpoint_seconds: at least this long between two checkpoints; they change no result.
+        warn: told what is not as it should be, though the stage goes on: the end of a sentence.
 
     Raises:
         DataError: the file at `data_path` is not the data set that was asked for.
@@ -85,18 +90,14 @@ def run(
     kind = kind_of(stage.request)
     function: _Function = getattr(importlib.import_module(kind.module), kind.name)
     _check_code(stage)
-    _check_data(stage, data_path)
+    data = checked_file(data_path, stage.request.data.digest, store)
     with store.writing(stage) as output, deterministic(stage.threads):
         workplace = Workplace(
-            data_path=data_path,
+            data=data,
             output=output,
             inputs={key: store.fetch(key) for key in stage.needs},
             progress=progress,
-            checkpoint=CheckpointFile(
-                read=lambda: store.read_checkpoint(stage.key),
-                write=lambda content: store.write_checkpoint(stage.key, content),
-                seconds=checkpoint_seconds,
-            ),
+            checkpoint=_checkpoint_file(stage.key, store, warn, checkpoint_seconds),
         )
         outcome = Outcome(stage.key, _result(function, stage, workplace))
         (output / METRICS).write_text(outcome.to_json())
@@ -104,17 +105,24 @@ def run(
     return outcome
 
 
+def _checkpoint_file(key: str, store: Store, warn: Callable[[str], None], seconds: float) -> CheckpointFile:
+    def refuse(why: str) -> None:
+        with suppress(OSError):  # else it is replaced by the next one
+            store.drop_checkpoint(key)
+        warn(f"its checkpoint {store.checkpoint_url(key)} cannot be used ({why}): it starts afresh.")
+
+    return CheckpointFile(
+        key=key,
+        read=lambda: store.read_checkpoint(key),
+        write=lambda content: store.write_checkpoint(key, content),
+        refuse=refuse,
+        seconds=seconds,
+    )
+
+
 def _check_code(stage: Stage) -> None:
     if stage_fingerprint(kind_of(stage.request).module, as_json(stage.request)) != stage.code:
         raise CellabError(f"{stage.label}: the code changed while the study ran: start it again to use the new code.")
-
-
-def _check_data(stage: Stage, data_path: Path) -> None:
-    from cellab.data.dataset import Dataset
-
-    with Dataset.open(data_path) as dataset:
-        if dataset.digest != stage.request.data.digest:
-            raise DataError(f"{data_path} changed while the study ran: start it again to use the new content.")
 
 
 class _Function(Protocol):

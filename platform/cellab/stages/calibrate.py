@@ -7,7 +7,6 @@ from torch import Tensor
 
 from cellab.building import instantiate
 from cellab.contracts import Calibration, Voting
-from cellab.data.hidden import open_data
 from cellab.data.objects import NEIGHBOURS
 from cellab.errors import DataError
 from cellab.evaluation.ensemble import Ensemble, spread
@@ -33,7 +32,7 @@ def calibrate(request: Calibrate, workplace: Workplace) -> Calibrated:
     ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
     positives = torch.zeros(1 + len(request.members), LEVELS, dtype=torch.float64)  # the vote's first
     pixels = torch.zeros(positives.shape, dtype=torch.int64)
-    with open_data(workplace.data_path, request.data.hiding) as data:
+    with workplace.data.open(request.data.hiding) as data:
         assert calibration.split is not None  # else there is no such stage
         frames = data.indices(calibration.split)
         indices = spread(frames[data.annotated[frames]], calibration.frames).tolist()

@@ -10,7 +10,6 @@ from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Voting
 from cellab.data.dataset import Dataset
-from cellab.data.hidden import open_data
 from cellab.evaluation.calibration import HALF, cut_of, stretched
 from cellab.evaluation.ensemble import Ensemble, spread
 from cellab.evaluation.metrics import METRICS, Counts, Mask, average, count, count_hidden, pu_score, recall
@@ -36,7 +35,7 @@ def evaluate(request: Evaluate, workplace: Workplace) -> Evaluated:
     cut = cut_of(request.calibrated, workplace)
     rows: list[Measurement] = []
     with (
-        open_data(workplace.data_path, request.data.hiding) as data,
+        workplace.data.open(request.data.hiding) as data,
         hdf5.new_file(workplace.output / OVERLAYS) as pictures,
     ):
         chosen = {split: _evaluated(data, split, settings) for split in SPLITS}

@@ -6,7 +6,6 @@ import torch
 from cellab import hdf5
 from cellab.building import instantiate
 from cellab.contracts import Voting
-from cellab.data.hidden import open_data
 from cellab.evaluation.ensemble import Ensemble
 from cellab.requests import FramesLabelled, LabelFrames
 from cellab.stage import Workplace
@@ -18,7 +17,7 @@ def label_frames(request: LabelFrames, workplace: Workplace) -> FramesLabelled:
     """Predicts a part of the training frames; the mean votes are a file, 0 to 1 as 0 to 255."""
     voting = instantiate(request.voting, "voting", Voting)
     ensemble = Ensemble(request.unet, request.members, voting, request.tiles, workplace, request.compute)
-    with open_data(workplace.data_path, request.data.hiding) as data, hdf5.new_file(workplace.output / FRAMES) as file:
+    with workplace.data.open(request.data.hiding) as data, hdf5.new_file(workplace.output / FRAMES) as file:
         mine = data.indices("train")[request.part :: request.parts].tolist()
         for done, index in enumerate(mine, start=1):
             (frame,) = data.frames(request.data.scale, [index])

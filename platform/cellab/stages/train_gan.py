@@ -25,10 +25,10 @@ def train_gan(request: TrainGan, workplace: Workplace) -> GanTrained:
     Raises:
         DivergedError: a loss became NaN or infinite.
     """
-    frames = Frames.of_training(workplace.data_path, request.data, torch.device(request.compute.device))
-    gan = Gan(request, frames)
-    checkpoint = Checkpoint(workplace.checkpoint, gan)
+    frames = Frames.of_training(workplace.data, request.data, torch.device(request.compute.device))
+    checkpoint = Checkpoint(workplace.checkpoint, lambda: Gan(request, frames))
     checkpoint.restore()
+    gan = checkpoint.training
     while gan.step < request.settings.steps:
         gan.learn()
         workplace.progress(gan.step, request.settings.steps)

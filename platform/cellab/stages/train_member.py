@@ -20,15 +20,16 @@ def train_member(request: TrainMember, workplace: Workplace) -> MemberTrained:
         DivergedError: the loss became NaN or infinite.
     """
     frames = Frames.of_labelled(
-        workplace.data_path,
+        workplace.data,
         request.data,
         request.labels,
         torch.device(request.compute.device),
         with_truth=request.pseudo_labelling is not None,
     )
-    member = Member(request, frames, workplace)
-    checkpoint = Checkpoint(workplace.checkpoint, member)
-    if not checkpoint.restore():
+    checkpoint = Checkpoint(workplace.checkpoint, lambda: Member(request, frames, workplace))
+    restored = checkpoint.restore()
+    member = checkpoint.training
+    if not restored:
         member.prepare(workplace.progress)
     while member.step < request.settings.steps:
         member.learn()

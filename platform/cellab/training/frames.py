@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cellab.data.dataset import Dataset
-from cellab.data.hidden import open_data
+from cellab.data.hidden import DataFile
 from cellab.requests import StoredFrames
 from cellab.training.planes import Planes
 from cellab.training.prominence import SummedAreas
@@ -56,26 +54,26 @@ class Frames:
         )
 
     @classmethod
-    def of_training(cls, path: Path, wanted: StoredFrames, device: torch.device) -> Self:
+    def of_training(cls, file: DataFile, wanted: StoredFrames, device: torch.device) -> Self:
         """The images of the training frames, without masks."""
-        with Dataset.open(path) as data:
+        with file.open() as data:
             images = data.frames(wanted.scale, data.indices("train"))
         return cls.of(images, device)
 
     @classmethod
     def of_labelled(
-        cls, path: Path, wanted: StoredFrames, labels: str, device: torch.device, *, with_truth: bool
+        cls, file: DataFile, wanted: StoredFrames, labels: str, device: torch.device, *, with_truth: bool
     ) -> Self:
         """The training frames with the masks to learn from.
 
         Args:
-            path: the data set's file.
+            file: of the data set.
             wanted: which scale of it.
             labels: ``"given"`` masks, or the ``"truth"``.
             device: where they will be.
             with_truth: whether the truth, where there is one, comes too: for reports.
         """
-        with open_data(path, wanted.hiding) as data:
+        with file.open(wanted.hiding) as data:
             indices = data.indices("train")
             images = data.frames(wanted.scale, indices)
             truth = data.truth(wanted.scale, indices) if data.has_truth else None

@@ -1,5 +1,8 @@
-"""Checkpoints: a loop that goes on from one ends with the same bytes."""
+"""Checkpoints: a loop that goes on from one ends with the same bytes, and one that cannot be used is refused."""
 
+import random
+
+import pytest
 import torch
 from torch import nn
 
@@ -13,10 +16,18 @@ from cellab.training.streams import Streams
 class Disk:
     """A file in memory."""
 
-    content: bytes | None = None
+    def __init__(self, content: bytes | None = None) -> None:
+        self.content = content
+        self.refused: list[str] = []
 
-    def file(self) -> CheckpointFile:
-        return CheckpointFile(lambda: self.content, lambda content: setattr(self, "content", content), seconds=0.0)
+    def file(self, key: str = "key") -> CheckpointFile:
+        return CheckpointFile(key, self.read, self.write, self.refused.append, seconds=0.0)
+
+    def read(self) -> bytes | None:
+        return self.content
+
+    def write(self, content: bytes) -> None:
+        self.content = content
 
 
 class Training:
@@ -51,9 +62,9 @@ class Training:
 def loop(disk: Disk, steps: int, stop: int | None = None) -> bytes:
     """A training, stopped after some of its steps."""
     with deterministic(1):
-        training = Training(steps)
-        checkpoint = Checkpoint(disk.file(), training)
+        checkpoint = Checkpoint(disk.file(), lambda: Training(steps))
         checkpoint.restore()
+        training = checkpoint.training
         while training.history.step < (stop or steps):
             training.learn()
             checkpoint.save_if_due()
@@ -69,9 +80,68 @@ def test_an_interrupted_loop_ends_with_the_same_bytes():
     assert loop(disk, 30) == whole
 
 
+@pytest.fixture(scope="module")
+def half() -> bytes:
+    """The checkpoint of a loop that was stopped."""
+    disk = Disk()
+    loop(disk, 30, stop=11)
+    assert disk.content is not None
+    return disk.content
+
+
+def test_whatever_befalls_a_checkpoint_the_loop_ends_with_the_same_bytes(half):
+    """Bits flipped anywhere (what means nothing may pass), ends cut off, other bytes in its place."""
+    rng = random.Random(5)
+    whole = loop(Disk(), 30)
+    header = 8 + int.from_bytes(half[:8], "little")
+    for place in [*range(9), *rng.sample(range(header), 20), *rng.sample(range(header, len(half)), 20)]:
+        disk = Disk(half[:place] + bytes([half[place] ^ 1 << rng.randrange(8)]) + half[place + 1 :])
+        assert loop(disk, 30) == whole, place
+        assert disk.refused or place < header, "a number of a tensor was not as it was written"
+    for content in (*(half[:length] for length in (0, 4, 8, header, len(half) - 1)), half + b"more", b"{}" * 40):
+        disk = Disk(content)
+        assert loop(disk, 30) == whole
+        assert disk.refused == ["it is damaged"]
+
+
+def test_what_is_no_checkpoint_of_this_stage_or_format_is_refused(half, monkeypatch):
+    disk = Disk(half)
+    assert not Checkpoint(disk.file("another"), lambda: Training(30)).restore()
+    monkeypatch.setattr("cellab.training.checkpoint.VERSION", "2")
+    assert not Checkpoint(disk.file(), lambda: Training(30)).restore()
+    assert disk.refused == ["it is of another stage", "it has format version 1, and this cellab reads version 2"]
+
+
+def test_a_state_of_another_shape_leaves_nothing_behind(half):
+    """Whatever was taken on before the part that does not fit."""
+
+    class Wider(Training):
+        def __init__(self) -> None:
+            super().__init__(30)
+            self.parts["history"] = nn.Linear(2, 2)
+
+    disk = Disk(half)
+    checkpoint = Checkpoint(disk.file(), Wider)
+    assert not checkpoint.restore()
+    assert len(disk.refused) == 1
+    for name, value in Wider().network.state_dict().items():
+        assert torch.equal(checkpoint.training.network.state_dict()[name], value)
+
+
+def test_what_the_disk_does_not_give_is_refused():
+    def unreadable() -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    refused: list[str] = []
+    file = CheckpointFile("key", unreadable, pytest.fail, refused.append, seconds=0.0)
+    assert not Checkpoint(file, lambda: Training(1)).restore()
+    assert refused == ["[Errno 13] Permission denied"]
+
+
 def test_a_checkpoint_is_not_written_before_its_time():
     written = []
-    checkpoint = Checkpoint(CheckpointFile(lambda: None, written.append, seconds=3600.0), Training(1))
+    file = CheckpointFile("key", lambda: None, written.append, pytest.fail, seconds=3600.0)
+    checkpoint = Checkpoint(file, lambda: Training(1))
     checkpoint.save_if_due()
     assert written == []
     assert not checkpoint.restore()

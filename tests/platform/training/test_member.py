@@ -9,6 +9,7 @@ import torch
 from cellab import stages
 from cellab.compose import compose_trial
 from cellab.data.dataset import Dataset
+from cellab.data.hidden import DataFile
 from cellab.lineage import Lineage, build_lineage
 from cellab.stage import CheckpointFile, Stage, Workplace
 from cellab.store import Store
@@ -26,6 +27,8 @@ class Nobody:
     def begin(self, stage): ...
 
     def progress(self, key, step, steps): ...
+
+    def warn(self, stage, text): ...
 
     def end(self, stage, how): ...
 
@@ -49,8 +52,8 @@ def trained(phantom, tmp_path_factory):
 def start(stage: Stage, frames: Frames, store: Store, path: Path) -> Member:
     """As the stage begins."""
     inputs = {key: store.fetch(key) for key in stage.needs}
-    nowhere = CheckpointFile(lambda: None, lambda _content: None, seconds=1e9)
-    member = Member(stage.request, frames, Workplace(path, path, inputs, lambda step, steps: None, nowhere))
+    nowhere = CheckpointFile(stage.key, lambda: None, lambda _content: None, lambda _why: None, seconds=1e9)
+    member = Member(stage.request, frames, Workplace(DataFile(path), path, inputs, lambda step, steps: None, nowhere))
     member.prepare(lambda step, steps: None)
     return member
 
@@ -63,7 +66,7 @@ def test_members_in_turn_on_shared_frames_are_those_that_stages_trained(trained,
     made, store, outcomes = trained
     of_generation = [stage for stage in made.stages if stage.key in made.generations[1].members]
     request = of_generation[0].request
-    frames = Frames.of_labelled(phantom, request.data, request.labels, CPU, with_truth=True)
+    frames = Frames.of_labelled(DataFile(phantom), request.data, request.labels, CPU, with_truth=True)
     pixels = frames.planes.pixels.clone()
     with deterministic(1):
         members = [start(stage, frames, store, phantom) for stage in of_generation]
@@ -80,7 +83,7 @@ def test_members_in_turn_on_shared_frames_are_those_that_stages_trained(trained,
 def test_a_member_goes_on_from_its_state(trained, phantom):
     made, store, _ = trained
     stage = next(stage for stage in made.stages if stage.key in made.generations[1].members)
-    frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+    frames = Frames.of_labelled(DataFile(phantom), stage.request.data, stage.request.labels, CPU, with_truth=True)
     with deterministic(1):
         one, two = (start(stage, frames, store, phantom) for _ in range(2))
         one.learn()
@@ -101,7 +104,7 @@ def test_labelled_crops_do_not_depend_on_what_the_gate_lets_pass(trained, phanto
             phantom, acceptance, "data_mix.labelled=[0.5]", "data_mix.pseudo=[0.5]", "data_mix.generated=[0]"
         )
         stage = next(stage for stage in made.stages if stage.key in made.generations[1].members)
-        frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+        frames = Frames.of_labelled(DataFile(phantom), stage.request.data, stage.request.labels, CPU, with_truth=True)
         with deterministic(1):
             member = start(stage, frames, store, phantom)
             member.learn()
@@ -120,7 +123,7 @@ def test_a_member_that_corrects_for_itself_learns_the_given_masks_first(trained,
     )
     made = lineage(phantom, *arm)
     stage = next(stage for stage in made.stages if stage.key in made.generations[1].members)
-    frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+    frames = Frames.of_labelled(DataFile(phantom), stage.request.data, stage.request.labels, CPU, with_truth=True)
     with deterministic(1):
         one, two = (start(stage, frames, store, phantom) for _ in range(2))
         one.learn()
@@ -140,7 +143,7 @@ def test_what_a_loss_remembers_is_part_of_a_members_state(trained, phantom):
         phantom, "segmentation_loss=pu", "segmentation_loss.prior=auto", "segmentation_loss.warm_up=3", "generations=1"
     )
     stage = made.stages[0]
-    frames = Frames.of_labelled(phantom, stage.request.data, stage.request.labels, CPU, with_truth=True)
+    frames = Frames.of_labelled(DataFile(phantom), stage.request.data, stage.request.labels, CPU, with_truth=True)
     with deterministic(1):
         one, two = (start(stage, frames, store, phantom) for _ in range(2))
         one.learn()

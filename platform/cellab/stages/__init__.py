@@ -27,6 +27,8 @@ def obtain(
 ) -> Outcome:
     """The outcome of a stage: skipped where one that it reads diverged, stored already, or computed now.
 
+    While another study that shares the store computes the stage, this one waits for it.
+
     Args:
         stage: whose outcome is wanted.
         store: where results are read and written.
@@ -45,15 +47,19 @@ def obtain(
     if store.is_sound(stage.key):
         watch.end(stage, "reused")
         return store.outcome(stage)
-    store.discard(stage.key)
-    watch.begin(stage)
-    try:
-        outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
-    except Exception:
-        watch.end(stage, "failed")
-        raise
-    watch.end(stage, "diverged" if outcome.diverged else "finished")
-    return outcome
+    with store.computing(stage, waiting=lambda: watch.progress(stage.key, 0, 0)):
+        if store.is_sound(stage.key):  # another study has computed it while this one waited
+            watch.end(stage, "reused")
+            return store.outcome(stage)
+        store.discard(stage.key)
+        watch.begin(stage)
+        try:
+            outcome = run(stage, store, data_path, functools.partial(watch.progress, stage.key), checkpoint_seconds)
+        except Exception:
+            watch.end(stage, "failed")
+            raise
+        watch.end(stage, "diverged" if outcome.diverged else "finished")
+        return outcome
 
 
 def run(

@@ -41,6 +41,7 @@ REQUEST = "request.json"
 PARTIAL = ".partial"
 CHECKPOINTS = "checkpoints"
 PROBE = ".writable-"
+WITHOUT_FOLDERS = {"s3", "gs", "abfs"}  # protocols of object stores
 
 
 class Store:
@@ -66,12 +67,18 @@ class Store:
             if to_read:
                 self._see_that_it_is_no_file()
             else:
-                self.filesystem.makedirs(self.root, exist_ok=True)
+                self._make_folder(self.root)
                 self._try_writing()
         except Exception as error:  # libraries of remote stores have errors of their own
             raise StoreError(_not_writable(url, error)) from error
         self.leases = Leases(self, self.now)
         self._scratch: Scratch | None = None
+
+    def _make_folder(self, path: str) -> None:
+        """Makes a folder where there are such; on others it would at most make a bucket, of a misspelt name perhaps."""
+        protocols = self.filesystem.protocol
+        if WITHOUT_FOLDERS.isdisjoint([protocols] if isinstance(protocols, str) else protocols):
+            self.filesystem.makedirs(path, exist_ok=True)
 
     def _see_that_it_is_no_file(self) -> None:
         if self.filesystem.isfile(self.root):
@@ -269,7 +276,7 @@ class Store:
     def write_note(self, name: str, content: bytes) -> None:
         """Replaces what is under a name `<folder>/<file>` below the root, atomically."""
         path = f"{self.root}/{name}"
-        self.filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._make_folder(path.rpartition("/")[0])
         if not self.is_local:
             self.filesystem.pipe_file(path, content)
             return

@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cellab.errors import StoreError
+from cellab.keeping import items
 from cellab.store import Store
 
 URL = "s3://cells/lab/store"
@@ -86,6 +87,10 @@ def test_run_kill_resume_and_repair(bucket, phantom, tmp_path):
     assert results_of(disturbed).equals(results_of(undisturbed))
     whole = content(bucket)
     assert not [path for path in whole if "/leases/" in path or "/checkpoints/" in path]
+
+    held = items(Store(URL))
+    assert {item.what for item in held} == {"entry"}
+    assert {"train_gan", "train_member", "evaluate"} <= {item.kind for item in held}
 
     first, second, third = (path.rpartition("/")[0] for path in manifests(bucket)[:3])
     bucket.pipe_file(f"{first}/metrics.json", b"damaged")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, read
 T = TypeVar("T")
 
 DESCRIPTION = "study.yaml"
+STAGES = "stages.json"
 REMEDY = "run the study again, finished stages are reused."
 REAL_IMAGES = "real"  # in `images.h5`: (n, S, S) crops that the generated images stand beside
 
@@ -54,6 +55,11 @@ class StudyFolder:
     def plan(self) -> Path:
         """How many stages it has, and how many were stored before."""
         return self.path / "plan.json"
+
+    @property
+    def stages(self) -> Path:
+        """The keys of its stages, by which the store has their results."""
+        return self.path / STAGES
 
     @property
     def results(self) -> Path:
@@ -104,6 +110,10 @@ class StudyFolder:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
+    def write_stages(self, keys: Iterable[str]) -> None:
+        """Writes `stages.json`."""
+        _write_json(self.stages, {"keys": sorted(keys)})
+
     def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
         _write_json(self.provenance, provenance)
@@ -131,6 +141,10 @@ class StudyFolder:
     def read_plan(self) -> PlainMapping:
         """`plan.json`."""
         return read(self.plan, _json)
+
+    def read_stages(self) -> set[str]:
+        """`stages.json`."""
+        return read(self.stages, _keys)
 
     def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""
@@ -189,6 +203,13 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
 
 def _json(path: Path) -> PlainMapping:
     return mapping(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _keys(path: Path) -> set[str]:
+    keys = _json(path).get("keys")
+    if not isinstance(keys, list):
+        raise ValueError("it lists no keys")
+    return {str(key) for key in keys}
 
 
 def _description(path: Path) -> Description:

@@ -16,7 +16,7 @@ from cellab.store import CHECKPOINTS, MANIFEST, PARTIAL, PROBE, REQUEST, Store
 What = Literal["entry", "checkpoint", "left-over"]
 WITH_WEIGHTS = ("train_member", "train_gan")  # kinds of stages
 KEY = re.compile(r"[0-9a-f]{64}")
-NOTE = re.compile(r".+\.(json|safetensors)")  # what is written beside one has an ending of its own
+BESIDE = re.compile(r".+\.[0-9a-f]{32}")  # what is written before it gets its name
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _item(path: str, files: Sequence[PlainMapping], kind: str) -> Item | None:
         what = "left-over"
     elif folder == CHECKPOINTS and key and name == f"{key.group()}.safetensors":
         what = "checkpoint"
-    elif folder in (CHECKPOINTS, "content", LEASES) and not NOTE.fullmatch(name):
+    elif folder in (CHECKPOINTS, "content", LEASES) and BESIDE.fullmatch(name):
         what = "left-over"
         about["key"] = about["key"] if folder == CHECKPOINTS else None
     return Item(what, kind=kind, **about) if what else None  # type: ignore[arg-type]

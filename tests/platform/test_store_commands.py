@@ -73,12 +73,18 @@ def test_clearing_takes_what_nobody_needs_and_only_if_told(cellab, store, stages
         store.write_checkpoint(stage.key, b"state")
     nobodys = [
         f".partial/{stages[0].key}-1",
-        f"checkpoints/{key}.safetensors.1",
+        f"checkpoints/{key}.safetensors.{32 * '1'}",
         f"checkpoints/{key}.safetensors",
         ".writable-1",
-        "content/x.json.1",
+        f"content/x.json.{32 * '1'}",
     ]
-    somebodys = [f".partial/{stages[3].key}-1", f"checkpoints/{stages[3].key}.safetensors.1", ".writable-2", "mine/x"]
+    somebodys = [
+        f".partial/{stages[3].key}-1",
+        f"checkpoints/{stages[3].key}.safetensors.{32 * '1'}",
+        ".writable-2",
+        "mine/x",
+        "content/y.frames",
+    ]
     for name in nobodys:
         made_older(store, name, 2 * 24 * 3600)
     for name in somebodys:
@@ -134,7 +140,7 @@ def test_what_studies_name_is_kept(cellab, phantom, store):
     assert keys
     assert "0 B removed" in cellab("store", "gc", "--until", "0B", "--keep", "runs", "--delete").stdout
     assert {item.key for item in items(store)} == keys
-    (store_file := Path(store.root).parent / "small" / "stages.json").write_text("{}")
+    (store_file := Path(store.root).parent / "small" / "keys.json").write_text("{}")
     refused = cellab("store", "gc", "--until", "0B", "--keep", "runs", "--delete")
     assert refused.returncode == 2
     assert f"{store_file.relative_to(store_file.parents[2])} is damaged" in refused.stderr

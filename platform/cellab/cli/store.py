@@ -109,7 +109,7 @@ def _named(folders: Iterable[Path]) -> set[str]:
         if not studies:
             raise CellabError(f"--keep {folder}: there are no studies in it.")
         for study in studies:
-            keys |= StudyFolder(study).read_stages()
+            keys |= StudyFolder(study).read_keys()
     return keys
 
 

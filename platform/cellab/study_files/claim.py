@@ -82,7 +82,7 @@ def check_folder(study: Study, folder: StudyFolder) -> None:
 
 
 def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
-    """Makes the folder the study's: writes `study.yaml`, `plan.json` and `stages.json`.
+    """Makes the folder the study's: writes `study.yaml`, `plan.json` and `keys.json`.
 
     Raises:
         CellabError: it cannot be written.
@@ -91,7 +91,7 @@ def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
         description = OmegaConf.create(dict(describe(study)))
         replace(folder.description, lambda path: OmegaConf.save(description, path))
         folder.write_plan(planned)
-        folder.write_stages(study.stages)
+        folder.write_keys(study.stages)
     except OSError as error:
         raise _cannot_write(folder.path, error) from error
 

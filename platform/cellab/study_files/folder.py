@@ -19,7 +19,7 @@ from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, read
 T = TypeVar("T")
 
 DESCRIPTION = "study.yaml"
-STAGES = "stages.json"
+KEYS = "keys.json"
 REMEDY = "run the study again, finished stages are reused."
 REAL_IMAGES = "real"  # in `images.h5`: (n, S, S) crops that the generated images stand beside
 
@@ -57,9 +57,9 @@ class StudyFolder:
         return self.path / "plan.json"
 
     @property
-    def stages(self) -> Path:
+    def keys(self) -> Path:
         """The keys of its stages, by which the store has their results."""
-        return self.path / STAGES
+        return self.path / KEYS
 
     @property
     def results(self) -> Path:
@@ -110,9 +110,9 @@ class StudyFolder:
         """Writes `plan.json`."""
         _write_json(self.plan, plan)
 
-    def write_stages(self, keys: Iterable[str]) -> None:
-        """Writes `stages.json`."""
-        _write_json(self.stages, {"keys": sorted(keys)})
+    def write_keys(self, keys: Iterable[str]) -> None:
+        """Writes `keys.json`."""
+        _write_json(self.keys, {"keys": sorted(keys)})
 
     def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
@@ -142,9 +142,9 @@ class StudyFolder:
         """`plan.json`."""
         return read(self.plan, _json)
 
-    def read_stages(self) -> set[str]:
-        """`stages.json`."""
-        return read(self.stages, _keys)
+    def read_keys(self) -> set[str]:
+        """`keys.json`."""
+        return read(self.keys, _keys)
 
     def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""

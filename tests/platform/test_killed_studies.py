@@ -1,5 +1,6 @@
 """Studies that are killed, stopped and interrupted, as whole processes: they go on, and end as if nothing had been."""
 
+import json
 import os
 import signal
 import subprocess
@@ -71,3 +72,32 @@ def test_killed_and_interrupted_studies_go_on_and_end_alike(phantom, tmp_path):
     assert process.returncode == 0, errors
     assert f"{before} of them finished before and reused" in errors
     assert results_of(disturbed).equals(results_of(undisturbed))
+
+
+@pytest.mark.slow
+def test_two_studies_at_once_compute_each_stage_once(phantom, tmp_path):
+    """And one that is killed while it holds a stage is waited for no longer than it takes to see that it is dead."""
+    small = ("scale=smoke", "training.steps=10", "members=1", "acceptance=none", "gan.steps=10", "executor=inline")
+    command = [sys.executable, "-m", "cellab", "train", f"data.path={phantom}", *small, "--store", "store", "--name"]
+
+    def begin(name: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([*command, name], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+
+    killed = begin("killed")
+    while not list(tmp_path.glob("store/leases/*.json")):
+        assert killed.poll() is None
+        os.sched_yield()
+    killed.kill()
+    killed.communicate()
+
+    studies = {name: begin(name) for name in ("one", "other")}
+    counts = []
+    for name, process in studies.items():
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        counts.append(json.loads((tmp_path / "runs" / name / "provenance.json").read_text())["stages"])
+    entries = len(list(tmp_path.glob("store/??/*/manifest.json")))
+    assert entries > 2
+    assert sum(count["finished"] for count in counts) == entries
+    assert [count["finished"] + count["reused"] for count in counts] == [entries, entries]
+    assert not [path for folder in ("leases", ".partial") for path in tmp_path.glob(f"store/{folder}/*")]

@@ -4,7 +4,7 @@ import shutil
 
 import typer
 
-from cellab.cli import components, data, diff, show, status, study
+from cellab.cli import components, data, diff, show, status, store, study
 
 app = typer.Typer(
     name="cellab",
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data", help="Make, import and inspect data sets.")
 app.add_typer(components.app, name="components", help="List and show the swappable parts.")
+app.add_typer(store.app, name="store", help="List, check and clear the store of results.")
 app.command("plan")(study.plan)
 app.command("ablate")(study.ablate)
 app.command("train")(study.train)

@@ -79,7 +79,7 @@ def plan(
     _check_folder(ablations_folder)
     ablation = ablations.load(name, overrides or [], ablations_folder)
     study = build_study(ablation.name, ablation, trust)
-    planned = plan_study(study, _existing_store(runs, store))
+    planned = plan_study(study, existing_store(runs, store))
     if as_json:
         console.print_json(planned)
         return
@@ -197,7 +197,7 @@ def _store_url(runs: Path, url: str | None) -> str:
     return url if "://" in url else str(paths.given(url).absolute())
 
 
-def _existing_store(runs: Path, url: str | None) -> Store | None:
+def existing_store(runs: Path, url: str | None) -> Store | None:
     """The store if it is there: planning creates nothing."""
     url = _store_url(runs, url)
     return Store(url, to_read=True) if "://" in url or Path(url).exists() else None

@@ -30,6 +30,8 @@ def obtain(
 ) -> Outcome:
     """The outcome of a stage: skipped where one that it reads diverged, stored already, or computed now.
 
+    While another study that shares the store computes the stage, this one waits for it.
+
     Args:
         stage: whose outcome is wanted.
         store: where results are read and written.
@@ -48,17 +50,23 @@ def obtain(
     if store.is_sound(stage.key):
         watch.end(stage, "reused")
         return store.outcome(stage)
-    store.discard(stage.key)
-    watch.begin(stage)
-    try:
-        progress = functools.partial(watch.progress, stage.key)
-        with recorded(stage, store):
-            outcome = run(stage, store, data_path, progress, checkpoint_seconds, lambda text: watch.warn(stage, text))
-    except Exception:
-        watch.end(stage, "failed")
-        raise
-    watch.end(stage, "diverged" if outcome.diverged else "finished")
-    return outcome
+    with store.computing(stage, waiting=lambda: watch.progress(stage.key, 0, 0)):
+        if store.is_sound(stage.key):  # another study has computed it while this one waited
+            watch.end(stage, "reused")
+            return store.outcome(stage)
+        store.discard(stage.key)
+        watch.begin(stage)
+        try:
+            progress = functools.partial(watch.progress, stage.key)
+            with recorded(stage, store):
+                outcome = run(
+                    stage, store, data_path, progress, checkpoint_seconds, lambda text: watch.warn(stage, text)
+                )
+        except Exception:
+            watch.end(stage, "failed")
+            raise
+        watch.end(stage, "diverged" if outcome.diverged else "finished")
+        return outcome
 
 
 def run(

@@ -88,7 +88,7 @@ def check_folder(study: Study, folder: StudyFolder) -> None:
 
 
 def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
-    """Makes the folder the study's: writes `study.yaml`, `plan.json` and `configurations.json`.
+    """Makes the folder the study's: writes `study.yaml`, `plan.json`, `configurations.json` and `keys.json`.
 
     Raises:
         CellabError: it cannot be written.
@@ -98,6 +98,7 @@ def claim_folder(study: Study, planned: Plan, folder: StudyFolder) -> None:
         replace(folder.description, lambda path: OmegaConf.save(description, path))
         folder.write_plan(planned)
         folder.write_configurations(configurations(study))
+        folder.write_keys(study.stages)
     except OSError as error:
         raise _cannot_write(folder.path, error) from error
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from cellab.study_files.tables import CALIBRATIONS, PSEUDO_LABELS, RESULTS, STAG
 T = TypeVar("T")
 
 DESCRIPTION = "study.yaml"
+KEYS = "keys.json"
 REMEDY = "run the study again, finished stages are reused."
 REAL_IMAGES = "real"  # in `images.h5`: (n, S, S) crops that the generated images stand beside
 
@@ -60,6 +61,11 @@ class StudyFolder:
     def configurations(self) -> Path:
         """The resolved configuration of every arm."""
         return self.path / "configurations.json"
+
+    @property
+    def keys(self) -> Path:
+        """The keys of its stages, by which the store has their results."""
+        return self.path / KEYS
 
     @property
     def results(self) -> Path:
@@ -124,6 +130,10 @@ class StudyFolder:
         """Writes `configurations.json`."""
         _write_json(self.configurations, asdict(configurations))
 
+    def write_keys(self, keys: Iterable[str]) -> None:
+        """Writes `keys.json`."""
+        _write_json(self.keys, {"keys": sorted(keys)})
+
     def write_provenance(self, provenance: Mapping[str, object]) -> None:
         """Writes `provenance.json`."""
         _write_json(self.provenance, provenance)
@@ -163,6 +173,10 @@ class StudyFolder:
     def read_configurations(self) -> Configurations:
         """`configurations.json`."""
         return read(self.configurations, lambda path: Configurations.of(_json(path)))
+
+    def read_keys(self) -> set[str]:
+        """`keys.json`."""
+        return read(self.keys, _keys)
 
     def read_provenance(self) -> PlainMapping:
         """`provenance.json`."""
@@ -229,6 +243,13 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
 
 def _json(path: Path) -> PlainMapping:
     return mapping(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _keys(path: Path) -> set[str]:
+    keys = _json(path).get("keys")
+    if not isinstance(keys, list):
+        raise ValueError("it lists no keys")
+    return {str(key) for key in keys}
 
 
 def _description(path: Path) -> Description:

@@ -22,7 +22,8 @@ from cellab.stage import Stage
 from cellab.store import Store
 from cellab.study_files.folder import StudyFolder
 
-CALIBRATED = ("method=calibrated", "calibration=label_frequency", "members=2")
+GENERATED = ("data_mix.pseudo=[0.9]", "data_mix.generated=[0.1]")
+CALIBRATED = ("method=calibrated", "calibration=label_frequency", "members=2", *GENERATED)
 
 
 @pytest.fixture

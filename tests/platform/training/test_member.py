@@ -157,7 +157,9 @@ def test_what_a_loss_remembers_is_part_of_a_members_state(trained, phantom):
 
 
 def test_a_lineage_in_bfloat16_runs_and_repeats(phantom, tmp_path):
-    made = lineage(phantom, "method=calibrated", "precision=bfloat16")
+    made = lineage(
+        phantom, "method=calibrated", "precision=bfloat16", "data_mix.pseudo=[0.9]", "data_mix.generated=[0.1]"
+    )
     results = []
     for turn in ("one", "two"):
         store, outcomes = Store(str(tmp_path / turn)), {}

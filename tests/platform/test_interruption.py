@@ -14,6 +14,7 @@ from cellab.cli import interruption
 from cellab.cli.screen import Screen
 from cellab.cli.tables import ranking_table
 from cellab.compose import compose_trial
+from cellab.executors.driver import Ending
 from cellab.executors.inline import Inline
 from cellab.executors.on_ray import OnRay
 from cellab.executors.protocol import Nobody, Stopped
@@ -120,6 +121,20 @@ def test_what_had_failed_or_diverged_before_stays_so(study, tmp_path, monkeypatc
     assert sorted(trial["status"] for trial in trials) == ["diverged", "failed", "stopped"]
     (failed,) = [trial for trial in trials if trial["status"] == "failed"]
     assert failed["message"] == "RuntimeError: out of memory"
+
+
+def test_what_had_failed_in_an_earlier_run_is_kept_when_the_next_is_interrupted_before_it(study, tmp_path, interrupted):
+    made, folder = study("unet.width", [4, 5], "generations=1", "executor=inline"), StudyFolder(tmp_path / "small")
+    store = Store(str(tmp_path / "store"))
+    earlier = {("unet.width=5", 0): Ending("failed", "out of luck"), ("unet.width=4", 0): Ending("failed", "likewise")}
+    folder.path.mkdir()
+    write_results(made, store, earlier, folder)
+    interrupted(2, ctrl_c)  # the second arm's first
+    with pytest.raises(KeyboardInterrupt), alone(folder):
+        run.run_study(made, store, folder, Inline(), run.Nobody())
+    trials = trials_of(folder.path)
+    assert trials["unet.width=4", 0]["status"] == "completed", "it did better"
+    assert (trials["unet.width=5", 0]["status"], trials["unet.width=5", 0]["message"]) == ("failed", "out of luck")
 
 
 @pytest.fixture

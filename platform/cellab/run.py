@@ -108,7 +108,7 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
 
 
 def with_earlier_failures(endings: Endings, folder: StudyFolder) -> Endings:
-    """Endings of a study that was stopped: what failed in an earlier run, and is not known to do better now, has failed.
+    """Endings of a study that was stopped: what failed in an earlier run, and is not known to do better, has failed.
 
     Args:
         endings: as far as they are known.

@@ -234,29 +234,6 @@ def test_what_is_deferred_is_found_and_who_insists_is_heard():
         interruption.check()
 
 
-@pytest.mark.parametrize(
-    ("error", "how"), [(SystemExit(1), "stopped"), (KeyboardInterrupt(), "stopped"), (RuntimeError("no"), "failed")]
-)
-def test_a_task_that_is_taken_down_did_not_fail(study, tmp_path, monkeypatch, error, how):
-    from cellab.executors.broker import run_stage
-
-    class Told:
-        """Stands for the broker: keeps what it is told, by the name of the method."""
-
-        def __init__(self):
-            self.ends, self.begin, self.end, self.remote = [], self, self, lambda *what: self.ends.append(what)
-
-    def taken_down(*_):
-        raise error
-
-    (stage, *_) = study("unet.width", [4]).stages.values()
-    monkeypatch.setattr(stages, "run", taken_down)
-    broker = Told()
-    with pytest.raises(type(error)):
-        run_stage._function(stage, str(tmp_path), tmp_path, broker)
-    assert broker.ends == [(stage.key,), (stage.key, how)]
-
-
 def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path, ray_cluster):
     given = compose_trial(["data.path=x.h5"]).plain["segmentation_loss"]["_target_"]
     no_loss = "torch.nn.CosineEmbeddingLoss"  # of images: it keeps the contract, and breaks when called

@@ -35,6 +35,7 @@ class Display:
         self.console = console
         self.look: Callable[[], Snapshot] | None = None
         self.printed = 0
+        self.noticed = 0
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
@@ -71,6 +72,9 @@ class Display:
 
     def show(self, snapshot: Snapshot) -> None:
         """Shows a state."""
+        for notice in snapshot.notices[self.noticed :]:
+            self.noticed += 1
+            self.console.print(Text.assemble("notice: ", notice, style="yellow"), soft_wrap=True)
         for ended in snapshot.ended[self.printed :]:
             self.printed += 1
             if ended.how != "reused" and not (self.live and ended.how == "finished"):

@@ -44,12 +44,14 @@ class Snapshot:
         ended: those that ended, in that order.
         running: those that run.
         seconds_left: a rough estimate; None while nothing is known.
+        notices: what people should know of stages, each in a sentence, in the order in which it came about.
     """
 
     total: int
     ended: tuple[Ended, ...]
     running: tuple[Running, ...]
     seconds_left: float | None
+    notices: tuple[str, ...] = ()
 
 
 NOTHING = Snapshot(0, (), (), None)  # is known of any stage
@@ -70,6 +72,7 @@ class Monitor:
     known: set[str] = field(default_factory=set)
     running: dict[str, Running] = field(default_factory=dict)
     ended: list[Ended] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     durations: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     stopped: bool = False
 
@@ -110,6 +113,14 @@ class Monitor:
             self.durations[stage.kind].append(seconds)
         self.ended.append(Ended(stage.label, how, seconds))
 
+    def again(self, stage: Stage, why: str) -> None:
+        """A stage has not come to its end, and will begin again."""
+        if self.stopped:
+            return
+        self.running.pop(stage.key, None)
+        self.waiting[stage.key] = stage
+        self.notices.append(f"{stage.label}: {why}")
+
     def stop(self) -> tuple[str, ...]:
         """The study is stopped, and with it the stages that run, whatever is still heard of them; gives their keys."""
         running = tuple(self.running)
@@ -121,7 +132,13 @@ class Monitor:
 
     def snapshot(self) -> Snapshot:
         """The state now."""
-        return Snapshot(len(self.known), tuple(self.ended), tuple(self.running.values()), self._seconds_left())
+        return Snapshot(
+            len(self.known),
+            tuple(self.ended),
+            tuple(self.running.values()),
+            self._seconds_left(),
+            tuple(self.notices),
+        )
 
     def _seconds_left(self) -> float | None:
         now = time.monotonic()

@@ -22,10 +22,12 @@ from cellab.executors.protocol import Executed, Observer, Stopped
 from cellab.executors.ray_runner import RayRunner
 from cellab.executors.stopping import endings_when_stopped
 from cellab.executors.supply import Config, Supply, TrialReport
+from cellab.executors.tasks import RayTasks
 from cellab.lineage import Lineage
 from cellab.store import Store
 
 STOP_SECONDS = 10.0
+BESIDES_DRIVERS = 1000  # calls of tasks that a broker hears at once, while every driver waits for an outcome
 DRIVER_CPUS = 0.001  # of a trial's light driver
 UNLIMITED = 10**9  # trials: as many as there are lineages
 
@@ -63,8 +65,12 @@ class OnRay:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         supply = Supply(lineages, observer, _slots)
         slots = _slots(supply.come.values())
-        broker = Broker.options(scheduling_strategy=here).remote(store.url, data_path, slots)  # type: ignore[attr-defined]
-        supply.begin(broker, most=2 * slots + 2)
+        most = 2 * slots + 2  # trials under way
+        actor: Any = ray.remote(Broker)
+        broker = actor.options(num_cpus=0, scheduling_strategy=here, max_concurrency=most + BESIDES_DRIVERS).remote(
+            slots, RayTasks(store.url, data_path), list(supply.come.values())
+        )
+        supply.begin(broker, most)
         observer.watch(lambda: ray.get(broker.snapshot.remote()))
         try:
             _tune(supply, broker, self.logs, observer)
@@ -94,7 +100,7 @@ def _stop(supply: Supply, broker: Any, observer: Observer) -> Executed:
     except ray.exceptions.RayError:  # of those that had not ended nothing is known but what is stored
         return Executed(supply.endings, NOTHING)
     observer.watch(lambda: state.snapshot)
-    endings = endings_when_stopped(supply.come, supply.endings, state.running, state.waiting)
+    endings = endings_when_stopped(supply.come, supply.endings, state.running, state.waiting, state.failed)
     return Executed(endings, state.snapshot)
 
 

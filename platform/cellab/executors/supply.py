@@ -53,7 +53,6 @@ class Supply(Searcher):
         """Before Tune asks: whom to tell of lineages, and how many trials may be under way."""
         self._broker = broker
         self._most = most
-        ray.get(broker.add.remote(list(self.come.values())))
 
     def suggest(self, trial_id: str) -> Any:
         """The next lineage's `Config`; None: not now; what Tune takes for the end, where there is none."""

@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
 import ray
 from ray.exceptions import OutOfMemoryError, RayTaskError, TaskCancelledError, WorkerCrashedError
 
+from cellab.executors import broker as broker_module
 from cellab.executors.broker import Broker, Failure
 from cellab.executors.driver import Ending
+from cellab.executors.monitor import Monitor, Snapshot
 from cellab.executors.stopping import endings_when_stopped
 from cellab.executors.tasks import GIB, Memory, Obtained, run_stage, trouble
 from cellab.lineage import Lineage
 from cellab.outcomes import Diverged, Outcome
-from cellab.stage import Stage
+from cellab.stage import Limits, Stage
 
 TOLD_BY_RAY = """1 worker(s) were killed due to the node running low on memory. Memory on the node \
 (IP: 192.0.2.2, ID: 36414a) was 22.88GB used / 23.54GB limit (0.97)
@@ -85,7 +88,7 @@ def test_a_stage_is_seen_through_once_and_after_those_that_it_reads(stage: Stage
 def test_what_runs_out_of_memory_is_tried_twice_and_fails_with_its_numbers(stage: Stage) -> None:
     broker, tasks, outcomes = brokered(stage, *[OutOfMemoryError(TOLD_BY_RAY)] * 9)
     assert tasks.ran == ["generator", "generator"]
-    assert outcomes == [Failure("out of memory (peak 14 GiB of 24)")] * 2, "and what reads it with it"
+    assert outcomes == [Failure("out of memory (peak 14 GiB of 24)", "generator")] * 2, "and what reads it with it"
     snapshot = asyncio.run(broker.snapshot())
     assert [(ended.label, ended.how) for ended in snapshot.ended] == [(stage.label, "failed")]
     assert snapshot.notices == (f"{stage.label}: out of memory (peak 14 GiB of 24); tried again (2 of 2)",)
@@ -107,7 +110,7 @@ def test_a_mistake_in_the_code_is_not_tried_again(stage: Stage) -> None:
     mistake = RayTaskError("run_stage", "traceback", RuntimeError("no such layer"))
     broker, tasks, outcomes = brokered(stage, mistake)
     assert tasks.ran == ["generator"]
-    assert outcomes[0] == Failure("RuntimeError: no such layer")
+    assert outcomes[0] == Failure("RuntimeError: no such layer", "generator")
     assert asyncio.run(broker.snapshot()).notices == ()
 
 
@@ -143,6 +146,53 @@ def test_a_worker_that_is_told_to_end_may_do_better_and_numbers_that_nobody_know
     assert trouble(TaskCancelledError(), "a", Memory()).may_pass
     assert trouble(OutOfMemoryError("no numbers"), "a", Memory()).message == "out of memory"
     assert trouble(OutOfMemoryError("no numbers"), "a", Memory(of=GIB)).message == "out of memory"
+
+
+def test_a_stage_that_hangs_is_ended_after_its_time_and_what_does_not_read_it_goes_on(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = replace(stage, limits=Limits(seconds=60.0))
+    free = replace(stage, part="free", code="free", limits=Limits())
+    monkeypatch.setattr(broker_module, "WATCH_SECONDS", 0.001)
+    clock = [0.0]
+
+    async def hang(_broker: Broker, _stage: Stage) -> None:
+        clock[0] = 61.0
+        await asyncio.Event().wait()
+
+    async def see() -> tuple[list[Outcome | Failure], Snapshot]:
+        asked = [*lineage_of(limited).stages, free]
+        tasks.broker = broker = Broker(1, tasks, [lineage_of(limited)])
+        broker.monitor.clock = lambda: clock[0]
+        await broker.ask(asked)
+        return [await broker.outcome(each.key) for each in asked], await broker.snapshot()
+
+    tasks = Scripted({"generator": [hang]})
+    (first, second, other), snapshot = asyncio.run(see())
+    said = "timed out: it ran longer than resources.stage_seconds=60"
+    assert first == second == Failure(said, "generator")
+    assert isinstance(other, Outcome)
+    assert tasks.killed.keys() == {stage.key}
+    assert tasks.ran.count("generator") == 1, "it is not tried again"
+    assert (stage.label, "timed out") in [(ended.label, ended.how) for ended in snapshot.ended]
+
+
+def test_a_stall_is_noticed_once_and_again_after_progress(stage: Stage) -> None:
+    now = [0.0]
+    monitor = Monitor(clock=lambda: now[0])
+    monitor.begin(replace(stage, limits=Limits(stall_seconds=10.0)))
+
+    def noticed(at: float) -> tuple[str, ...]:
+        now[0] = at
+        return monitor.snapshot().notices
+
+    assert noticed(9.0) == ()
+    assert noticed(11.0) == (f"{stage.label}: no progress for 11 s, since it began; it may hang.",)
+    assert len(noticed(20.0)) == 1
+    monitor.progress(stage.key, 3, 9)
+    assert len(noticed(29.0)) == 1
+    monitor.progress(stage.key, 3, 9)  # tells nothing new
+    assert noticed(31.0)[1:] == (f"{stage.label}: no progress for 11 s, at step 3 of 9; it may hang.",)
 
 
 def test_ray_s_own_retries_are_off() -> None:

@@ -26,6 +26,7 @@ from cellab.outcomes import Outcome
 from cellab.requests import Evaluated
 from cellab.results import write_results
 from cellab.settings import Lineage
+from cellab.stage import Limits
 from cellab.store import Store
 from cellab.study import plan
 from cellab.study_files.folder import StudyFolder
@@ -356,3 +357,21 @@ def test_a_trial_that_failed_in_a_stage_that_nobody_waits_for_has_failed(study, 
 
 def test_every_executor_that_can_be_chosen_stands_in_the_table():
     assert set(get_args(get_type_hints(Lineage)["executor"])) == set(EXECUTORS)
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_stage_that_takes_longer_than_it_may_ends_its_trial_alone(study, tmp_path, request, executor):
+    made = study("training.steps", [2, 1_000_000], "generations=1")
+    quick, endless = made.lineages
+    limited = tuple(replace(stage, limits=Limits(seconds=3.0)) for stage in endless.stages)
+    lineages = [quick, replace(endless, stages=limited)]
+    store = Store(str(tmp_path / "store"))
+    if executor == "ray":
+        request.getfixturevalue("ray_cluster")
+    run = Inline() if executor == "inline" else OnRay(None, tmp_path / "logs")
+    executed = run.run(lineages, store, made.data_path, Nobody())
+    good, bad = executed.endings.values()
+    assert good.status == "completed"
+    assert (bad.status, bad.stage) == ("failed", "gen 0 member 0")
+    assert bad.message == "timed out: it ran longer than resources.stage_seconds=3"
+    assert [ended.how for ended in executed.snapshot.ended].count("timed out") == 1

@@ -14,6 +14,7 @@ from cellab.executors.monitor import Ended, Running, Snapshot
 INTERVAL = 1.0  # seconds between two looks
 SHOWN = 8  # running stages on a terminal
 BAR = 24  # characters
+STYLES = {"finished": "green", "diverged": "yellow", "failed": "red", "timed out": "red", "stopped": "yellow"}
 NARROW = 80  # columns of a terminal below which there are no bars
 
 
@@ -88,7 +89,7 @@ def _left(snapshot: Snapshot) -> str:
 
 
 def _ended_line(ended: Ended, number: int, snapshot: Snapshot) -> Text:
-    style = {"finished": "green", "diverged": "yellow", "failed": "red", "stopped": "yellow"}.get(ended.how, "dim")
+    style = STYLES.get(ended.how, "dim")
     took = f" in {duration(ended.seconds)}" if ended.how == "finished" else ""
     left = "" if ended.how == "stopped" else _left(snapshot)
     return Text.assemble(

@@ -5,15 +5,17 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cellab.executors.driver import timed_out
 from cellab.executors.monitor import Monitor, Snapshot
 from cellab.executors.protocol import Key
 from cellab.executors.stopping import key_of
-from cellab.executors.tasks import Memory, Tasks, trouble
+from cellab.executors.tasks import Memory, Obtained, Tasks, Trouble, trouble
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
 from cellab.stage import How, Stage
 
 TRIES = 2  # of a stage whose worker died: what runs out of memory twice does so again
+WATCH_SECONDS = 1.0
 T = TypeVar("T")
 
 
@@ -23,9 +25,11 @@ class Failure:
 
     Args:
         message: why, in words.
+        part: of the lineage that has failed: of the stage, or of one that it reads.
     """
 
     message: str
+    part: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Broker:
         self.stages: dict[str, Stage] = {}
         self.memory: dict[str, Memory] = defaultdict(Memory)
         self.failed: dict[str, str] = {}
+        self.overdue: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.watch: asyncio.Task[None] | None = None
 
     async def add(self, lineages: list[Lineage]) -> None:
         """Lineages that will be asked for."""
@@ -75,6 +81,7 @@ class Broker:
 
     async def ask(self, wanted: list[Stage]) -> None:
         """Begins those stages that nobody asked for before, each as soon as those that it reads are there."""
+        self.watch = self.watch or asyncio.create_task(self._watch())
         for stage in wanted:
             if stage.key not in self.asked:
                 self.stages[stage.key] = stage
@@ -92,22 +99,43 @@ class Broker:
                 return got
             needs.append(got)
         for number in range(1, TRIES + 1):
-            try:
-                obtained = await self.tasks.run(stage, needs)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it ends this stage alone
-                why = trouble(error, stage.label, self.memory[stage.key])
-            else:
-                self.monitor.end(stage, obtained.how)
-                return obtained.outcome
-            if not why.may_pass or number == TRIES:
-                return self._fail(stage, "failed", why.message)
-            self.monitor.again(stage, f"{why.message}; tried again ({number + 1} of {TRIES})")
+            given = await self._try(stage, needs)
+            if isinstance(given, Obtained):
+                self.monitor.end(stage, given.how)
+                return given.outcome
+            if given is None:
+                return self._fail(stage, "timed out", timed_out(stage))
+            if not given.may_pass or number == TRIES:
+                return self._fail(stage, "failed", given.message)
+            self.monitor.again(stage, f"{given.message}; tried again ({number + 1} of {TRIES})")
         raise AssertionError
+
+    async def _try(self, stage: Stage, needs: list[Outcome]) -> Obtained | Trouble | None:
+        """What a task of the stage gives; None: it has taken longer than it may."""
+        task = asyncio.ensure_future(self.tasks.run(stage, needs))
+        overdue = asyncio.create_task(self.overdue[stage.key].wait())
+        await asyncio.wait([task, overdue], return_when=asyncio.FIRST_COMPLETED)
+        overdue.cancel()
+        if not task.done():
+            self.tasks.kill(stage.key)
+            task.add_done_callback(_heard)
+            return None
+        try:
+            return task.result()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this stage alone
+            return trouble(error, stage.label, self.memory[stage.key])
+
+    async def _watch(self) -> None:
+        """Sees which stages have taken longer than they may: a worker that hangs cannot be relied upon for that."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            for key in self.monitor.overdue():
+                self.overdue[key].set()
 
     def _fail(self, stage: Stage, how: How, message: str) -> Failure:
         self.monitor.end(stage, how)
         self.failed[stage.key] = message
-        return Failure(message)
+        return Failure(message, stage.part)
 
     async def begin(self, key: str, memory: int) -> None:
         """A stage begins, where there are so many bytes of memory."""
@@ -127,6 +155,12 @@ class Broker:
     async def snapshot(self) -> Snapshot:
         """The state now."""
         return self.monitor.snapshot()
+
+
+def _heard(task: "asyncio.Future[T]") -> None:
+    """What becomes of a task that was killed is of no interest, but must be looked at."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _result(task: "asyncio.Task[T]") -> T:

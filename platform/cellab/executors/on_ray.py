@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cellab.errors import CellabError
 from cellab.executors.broker import Broker, State
 from cellab.executors.connecting import connect
-from cellab.executors.driver import Ending, drive, in_words
+from cellab.executors.driver import Ending, StageError, drive, in_words
 from cellab.executors.monitor import NOTHING, Snapshot
 from cellab.executors.protocol import Executed, Observer, Stopped
 from cellab.executors.ray_runner import RayRunner
@@ -117,7 +117,7 @@ def _slots(lineages: Iterable[Lineage]) -> int:
     if any(stage.device == "cuda" for stage in wanted):
         if not have.get("GPU"):
             raise CellabError("resources.device: the Ray cluster has no GPU: use resources.device=cpu.")
-        return max(1, min(by_cpu, int(have["GPU"] / wanted[0].gpu_share)))
+        return max(1, min(by_cpu, int(have["GPU"] / wanted[0].limits.gpu_share)))
     return max(1, by_cpu)
 
 
@@ -164,5 +164,6 @@ def _trainable(config: Config, broker: Any) -> TrialReport:
     try:
         ending = drive(lineage, RayRunner(broker), tune.report)
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this trial alone
-        ending = Ending("failed", in_words(error))
-    return {"generation": len(lineage.generations), "status": ending.status, "message": ending.message}
+        ending = Ending("failed", in_words(error), error.part if isinstance(error, StageError) else None)
+    last = len(lineage.generations)
+    return {"generation": last, "status": ending.status, "message": ending.message, "stage": ending.stage}

@@ -4,8 +4,8 @@ from typing import Any
 
 import ray
 
-from cellab.errors import CellabError
 from cellab.executors.broker import Failure
+from cellab.executors.driver import StageError
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
 
@@ -28,9 +28,9 @@ class RayRunner:
         """Waits for one.
 
         Raises:
-            CellabError: it failed.
+            StageError: it failed, or one that it reads.
         """
         got: Outcome | Failure = ray.get(self.broker.outcome.remote(key))
         if isinstance(got, Failure):
-            raise CellabError(got.message)
+            raise StageError(got.message, got.part)
         return got

@@ -26,6 +26,7 @@ class TrialReport(TypedDict):
     generation: int
     status: Status
     message: str | None
+    stage: str | None
 
 
 class Supply(Searcher):
@@ -77,7 +78,7 @@ class Supply(Searcher):
         """A trial has ended, or its driver has died."""
         key = self._running.pop(trial_id)
         if result and "status" in result and not error:
-            self.endings[key] = Ending(result["status"], result["message"])
+            self.endings[key] = Ending(result["status"], result["message"], result["stage"])
         else:
             self.endings[key] = Ending("failed", "the trial's driver died")
         self._is_waiting = False

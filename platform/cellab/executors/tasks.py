@@ -90,7 +90,7 @@ class RayTasks:
         task = run_stage.options(
             name=stage.label,
             num_cpus=stage.threads - DRIVERS_SHARE,
-            num_gpus=stage.gpu_share if stage.device == "cuda" else 0,
+            num_gpus=stage.limits.gpu_share if stage.device == "cuda" else 0,
             scheduling_strategy="DEFAULT",
         )
         broker = ray.get_runtime_context().current_actor

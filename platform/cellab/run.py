@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from cellab.errors import CellabError, reason
+from cellab.errors import CellabError, UnfinishedError, reason
 from cellab.executors import protocol
 from cellab.executors.driver import Ending
 from cellab.executors.monitor import NOTHING
-from cellab.executors.protocol import Endings, Executed, Executor, Stopped
+from cellab.executors.protocol import Endings, Executed, Executor, Lost, Stopped
 from cellab.provenance import provenance
 from cellab.reports import write_reports
 from cellab.results import write_results
@@ -76,6 +76,7 @@ def run_study(study: Study, store: Store, folder: StudyFolder, executor: Executo
 
     Raises:
         CellabError: what the executor needs cannot be had; the folder cannot be written.
+        UnfinishedError: what it ran on has gone before the end; results so far are written.
         DataError: the data set's content is not what its digest says.
         KeyboardInterrupt: the observer wanted it stopped; what is finished is stored, and results so far are written.
     """
@@ -103,6 +104,15 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
         done = len(store.stored(list(study.stages)))
         observer.stopped(done, len(study.stages), folder.report)
         raise
+    except Lost as lost:
+        observer.stopping()
+        executed = replace(lost.executed, endings=with_earlier_failures(lost.executed.endings, folder))
+        _finish(study, store, executed, folder, time.monotonic() - started)
+        done = len(store.stored(list(study.stages)))
+        raise UnfinishedError(
+            f"{lost}. {done} of {len(study.stages)} stages are finished and stored, and the same command goes on from "
+            f"there; results so far: {folder.report}"
+        ) from lost
     observer.stopping()
     return _finish(study, store, executed, folder, time.monotonic() - started)
 

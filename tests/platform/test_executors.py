@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import io
+import os
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -375,3 +377,45 @@ def test_a_stage_that_takes_longer_than_it_may_ends_its_trial_alone(study, tmp_p
     assert (bad.status, bad.stage) == ("failed", "gen 0 member 0")
     assert bad.message == "timed out: it ran longer than resources.stage_seconds=3"
     assert [ended.how for ended in executed.snapshot.ended].count("timed out") == 1
+
+
+def killed(name: str) -> None:
+    """Kills a process of this session's cluster: an actor's worker, by the name that Ray gives it."""
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(f"ray::{name}".encode()) and _is_ours(int(folder.name)):
+                os.kill(int(folder.name), signal.SIGKILL)
+                return
+    pytest.fail(f"there is no ray::{name}")
+
+
+def _is_ours(process: int) -> bool:
+    while process > 1 and process != os.getpid():
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return process > 1
+
+
+@pytest.mark.slow
+def test_a_broker_and_a_driver_that_die_are_started_again_and_nothing_shows_it(study, tmp_path, ray_cluster):
+    made = study("unet.width", [4, 5], "generations=1", "training.steps=60")
+    whole = run_inline(made, tmp_path / "inline")
+    store, victims, told = Store(str(tmp_path / "ray")), ["Broker", "ImplicitFunc"], []
+    observer = Nobody()
+    observer.warn = told.append
+
+    def watch(look):
+        def poll():
+            while victims:
+                with contextlib.suppress(ray.exceptions.RayError):
+                    if look().running:
+                        killed(victims.pop(0))
+
+        if len(victims) == 2:
+            threading.Thread(target=poll, daemon=True).start()
+
+    observer.watch = watch
+    endings = on_ray(made, store, tmp_path / "logs", observer).endings
+    assert victims == []
+    assert {ending.status for ending in endings.values()} == {"completed"}
+    assert any("its driver died, and is started again" in text for text in told)
+    assert content(store) == content(whole)

@@ -73,6 +73,8 @@ class Display:
 
     def show(self, snapshot: Snapshot) -> None:
         """Shows a state."""
+        if len(snapshot.ended) < self.printed:  # whoever counts has been started again
+            self.printed = self.noticed = 0
         for notice in snapshot.notices[self.noticed :]:
             self.noticed += 1
             self.console.print(Text.assemble("notice: ", notice, style="yellow"), soft_wrap=True)

@@ -87,9 +87,9 @@ class Broker:
                 self.stages[stage.key] = stage
                 self.asked[stage.key] = asyncio.create_task(self._see_through(stage))
 
-    async def outcome(self, key: str) -> Outcome | Failure:
-        """What came of a stage that was asked for."""
-        return await _result(self.asked[key])
+    async def outcome(self, key: str) -> Outcome | Failure | None:
+        """What came of a stage that was asked for; None: it was not, or of a broker that died since."""
+        return await _result(self.asked[key]) if key in self.asked else None
 
     async def _see_through(self, stage: Stage) -> Outcome | Failure:
         needs = []
@@ -140,7 +140,8 @@ class Broker:
     async def begin(self, key: str, memory: int) -> None:
         """A stage begins, where there are so many bytes of memory."""
         self.memory[key].of = memory
-        self.monitor.begin(self.stages[key])
+        if key in self.stages:  # else a broker that died has asked for it
+            self.monitor.begin(self.stages[key])
 
     async def progress(self, key: str, step: int, steps: int, peak: int) -> None:
         """A stage is at a step, and has taken so many bytes of memory."""

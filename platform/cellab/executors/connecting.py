@@ -37,6 +37,7 @@ def connect(
     """
     if ray.is_initialized():
         return lambda: None
+    ray._private.auto_init_hook.enable_auto_connect = False  # who asks a cluster that has gone must not get another
     with ExitStack() as stack:
         if address is None and temporary is None:
             temporary = stack.enter_context(temporary_folder(tell))

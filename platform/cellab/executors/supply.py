@@ -12,6 +12,8 @@ from cellab.executors.stopping import key_of, known
 from cellab.lineage import Lineage
 from cellab.study_files.records import Status
 
+DRIVER_DIED = "the trial's driver died, again and again"
+
 
 class Config(TypedDict):
     """A Tune trial's configuration, which people see: the lineage itself is the broker's."""
@@ -80,9 +82,13 @@ class Supply(Searcher):
         if result and "status" in result and not error:
             self.endings[key] = Ending(result["status"], result["message"], result["stage"])
         else:
-            self.endings[key] = Ending("failed", "the trial's driver died")
+            self.endings[key] = Ending("failed", DRIVER_DIED)
         self._is_waiting = False
         self._observer.ended(key, self.endings[key])
+
+    def known_endings(self) -> Endings:
+        """Of those that ended by themselves, not because the cluster had gone."""
+        return {key: ending for key, ending in self.endings.items() if ending.message != DRIVER_DIED}
 
     def all_endings(self) -> Endings:
         """Of every lineage that came."""

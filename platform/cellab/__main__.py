@@ -1,4 +1,4 @@
-"""The entry point: parses, runs, and turns our own errors into one message and exit status 2."""
+"""The entry point: parses, runs, and turns our own errors into one message and an exit status."""
 
 import atexit
 import os
@@ -26,12 +26,12 @@ def main() -> None:
             sys.stdout.flush()  # what cannot be written is told like any other mistake
     except CellabError as error:
         _tell(error)
-        sys.exit(2)
+        sys.exit(error.exit_status)
     except OSError as error:
         if error.errno is None:  # a library's own, not the system's
             raise
-        _tell(CellabError(_in_words(error)))
-        sys.exit(2)
+        _tell(told := CellabError(_in_words(error)))
+        sys.exit(told.exit_status)
     except KeyboardInterrupt:  # before the command line took it, or after it did
         sys.exit(INTERRUPTED)
     finally:

@@ -4,7 +4,19 @@ import os
 
 
 class CellabError(Exception):
-    """A mistake of the user's or of the surroundings: its message is all that the terminal shows (exit status 2)."""
+    """A mistake of the user's or of the surroundings: its message is all that the terminal shows.
+
+    Attributes:
+        exit_status: of the command that it ends.
+    """
+
+    exit_status = 2
+
+
+class UnfinishedError(CellabError):
+    """A study whose results are written, but lack trials that failed."""
+
+    exit_status = 3
 
 
 class ConfigError(CellabError):

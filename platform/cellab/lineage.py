@@ -34,7 +34,7 @@ from cellab.requests import (
 )
 from cellab.seeding import derive_seed
 from cellab.settings import TrialConfig
-from cellab.stage import Stage
+from cellab.stage import Limits, Stage
 from cellab.stage_kinds import kind_of
 
 
@@ -290,6 +290,7 @@ class _Builder:
         self, part: str, request: Request, needs: list[str] | None = None, generation: int | None = None
     ) -> Stage:
         code = stage_fingerprint(kind_of(request).module, as_json(request))
-        gpu_share = self.config.resources.gpu_share
+        may = self.config.resources
+        limits = Limits(may.gpu_share, may.stage_seconds, may.stall_seconds)
         only_for = None if self.config.lineage.sharing else self.label
-        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), gpu_share, generation, only_for)
+        return Stage(f"{self.label} {part}", part, request, code, tuple(needs or ()), limits, generation, only_for)

@@ -2,14 +2,15 @@
 
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from cellab.errors import CellabError, reason
+from cellab.errors import CellabError, UnfinishedError, reason
 from cellab.executors import protocol
+from cellab.executors.driver import Ending
 from cellab.executors.monitor import NOTHING
-from cellab.executors.protocol import Executed, Executor, Stopped
+from cellab.executors.protocol import Endings, Executed, Executor, Lost, Stopped
 from cellab.provenance import provenance
 from cellab.recording import recorded
 from cellab.reports import write_reports
@@ -76,6 +77,7 @@ def run_study(study: Study, store: Store, folder: StudyFolder, executor: Executo
 
     Raises:
         CellabError: what the executor needs cannot be had; the folder cannot be written.
+        UnfinishedError: what it ran on has gone before the end; results so far are written.
         DataError: the data set's content is not what its digest says.
         KeyboardInterrupt: the observer wanted it stopped; what is finished is stored, and results so far are written.
     """
@@ -99,12 +101,42 @@ def _run(study: Study, store: Store, folder: StudyFolder, executor: Executor, ob
     except KeyboardInterrupt as stop:  # which may come before the executor sees to it
         observer.stopping()
         stopped = stop.executed if isinstance(stop, Stopped) else Executed({}, NOTHING)
+        stopped = replace(stopped, endings=with_earlier_failures(stopped.endings, folder))
         _finish(study, store, stopped, folder, time.monotonic() - started)
         done = len(store.stored(list(study.stages)))
         observer.stopped(done, len(study.stages), folder.report)
         raise
+    except Lost as lost:
+        observer.stopping()
+        executed = replace(lost.executed, endings=with_earlier_failures(lost.executed.endings, folder))
+        _finish(study, store, executed, folder, time.monotonic() - started)
+        done = len(store.stored(list(study.stages)))
+        raise UnfinishedError(
+            f"{lost}. {done} of {len(study.stages)} stages are finished and stored, and the same command goes on from "
+            f"there; results so far: {folder.report}"
+        ) from lost
     observer.stopping()
     return _finish(study, store, executed, folder, time.monotonic() - started)
+
+
+def with_earlier_failures(endings: Endings, folder: StudyFolder) -> Endings:
+    """Endings of a study that was stopped: what failed in an earlier run, and is not known to do better, has failed.
+
+    Args:
+        endings: as far as they are known.
+        folder: of the study, with what earlier runs left.
+    """
+    try:
+        earlier = folder.read_ranking()
+    except CellabError:  # there was none, or nobody can tell what it said
+        return endings
+    failed = {
+        (arm.arm, trial.seed): Ending("failed", trial.message, trial.stage)
+        for arm in earlier.arms
+        for trial in arm.trials
+        if trial.status == "failed"
+    }
+    return failed | {key: ending for key, ending in endings.items() if ending.status != "stopped" or key not in failed}
 
 
 def _finish(study: Study, store: Store, executed: Executed, folder: StudyFolder, seconds: float) -> Ran:

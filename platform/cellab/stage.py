@@ -14,6 +14,21 @@ from cellab.stage_kinds import kind_of
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a stage may take where it runs.
+
+    Args:
+        gpu_share: of a GPU, where its device is cuda.
+        seconds: after which it has timed out, if ever.
+        stall_seconds: without progress, after which people are told, if ever.
+    """
+
+    gpu_share: float = 1.0
+    seconds: float | None = None
+    stall_seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Stage:
     """One unit of compute and where it belongs.
 
@@ -23,7 +38,7 @@ class Stage:
         request: all that its result depends on but the code.
         code: fingerprint of the code that it runs.
         needs: keys of the stages that it reads.
-        gpu_share: of a GPU, where its device is cuda; not part of its identity.
+        limits: what it may take; not part of its identity.
         generation: that it belongs to; None: to the whole lineage.
         only_for: the trial that shares it with no other; None: whoever asks for it.
     """
@@ -33,7 +48,7 @@ class Stage:
     request: Request = field(repr=False)
     code: str = field(repr=False)
     needs: tuple[str, ...] = field(default=(), repr=False)
-    gpu_share: float = field(default=1.0, repr=False)
+    limits: Limits = field(default_factory=Limits, repr=False)
     generation: int | None = field(default=None, repr=False)
     only_for: str | None = field(default=None, repr=False)
 
@@ -69,7 +84,7 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-How = Literal["finished", "reused", "diverged", "failed", "stopped", "skipped"]  # a stage ends
+How = Literal["finished", "reused", "diverged", "failed", "timed out", "stopped", "skipped"]  # a stage ends
 HOWS: tuple[How, ...] = get_args(How)
 
 

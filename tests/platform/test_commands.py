@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cellab import stages
+
 ROOT = Path(__file__).parents[2]
 QUICK = (
     "scale=smoke",
@@ -141,6 +143,32 @@ def test_more_seeds_compute_only_what_is_missing(finished, phantom, tmp_path):
     assert "28 distinct stages, 14 of them finished before and reused" in done.stderr
     results = pl.read_parquet(folder / "runs" / "gan_loss" / "results.parquet")
     assert set(results["seed"]) == {0, 1}
+
+
+def test_a_study_that_lacks_trials_is_written_and_says_so_by_its_status(cellab, phantom, tmp_path, monkeypatch):
+    whole = stages.run
+
+    def running(stage, *arguments, **options):
+        if "gan_loss=wgan seed" in stage.label:
+            raise RuntimeError("the disk is on fire")
+        return whole(stage, *arguments, **options)
+
+    monkeypatch.setattr(stages, "run", running)
+    factors = ("factors.gan_loss=[ns,wgan]", "baseline.gan_loss=ns", "seeds=[0]", "executor=inline")
+    done = cellab("ablate", "gan_loss", f"data.path={phantom}", *QUICK, *factors)
+    assert done.returncode == 3, done.stderr
+    told = done.stderr[done.stderr.index("error: ") :]
+    assert "1 of 2 trials did not complete; the same command tries them again" in told
+    assert "gan_loss=wgan seed=0 failed: RuntimeError: the disk is on fire" in told
+    assert "gan_loss=ns seed" not in told
+    assert (tmp_path / "runs" / "gan_loss" / "report.html").is_file()
+    monkeypatch.setattr(stages, "run", whole)
+    ok(cellab("ablate", "gan_loss", f"data.path={phantom}", *QUICK, *factors))
+
+
+def test_a_trial_that_diverges_by_itself_is_a_result(cellab, phantom):
+    diverging = ("training.optimiser.lr=1e30", "training.learning_rate_schedule=null", "training.steps=5")
+    ok(cellab("train", f"data.path={phantom}", *QUICK, *diverging, "executor=inline"))
 
 
 def test_report_again(finished, cellab, tmp_path):

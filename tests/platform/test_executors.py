@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import io
+import os
 import re
 import shutil
+import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +32,7 @@ from cellab.outcomes import Outcome
 from cellab.requests import Evaluated
 from cellab.results import write_results
 from cellab.settings import Lineage
+from cellab.stage import Limits
 from cellab.store import Store
 from cellab.study import plan
 from cellab.study_files.folder import StudyFolder
@@ -433,3 +436,63 @@ def test_a_trial_that_failed_in_a_stage_that_nobody_waits_for_has_failed(study, 
 
 def test_every_executor_that_can_be_chosen_stands_in_the_table():
     assert set(get_args(get_type_hints(Lineage)["executor"])) == set(EXECUTORS)
+
+
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_a_stage_that_takes_longer_than_it_may_ends_its_trial_alone(study, tmp_path, request, executor):
+    made = study("training.steps", [2, 1_000_000], "generations=1")
+    quick, endless = made.lineages
+    limited = tuple(replace(stage, limits=Limits(seconds=3.0)) for stage in endless.stages)
+    lineages = [quick, replace(endless, stages=limited)]
+    store = Store(str(tmp_path / "store"))
+    if executor == "ray":
+        request.getfixturevalue("ray_cluster")
+    run = Inline() if executor == "inline" else OnRay(None, tmp_path / "logs")
+    executed = run.run(lineages, store, made.data_path, Nobody())
+    good, bad = executed.endings.values()
+    assert good.status == "completed"
+    assert (bad.status, bad.stage) == ("failed", "gen 0 member 0")
+    assert bad.message == "timed out: it ran longer than resources.stage_seconds=3"
+    assert [ended.how for ended in executed.snapshot.ended].count("timed out") == 1
+
+
+def killed(name: str) -> None:
+    """Kills a process of this session's cluster: an actor's worker, by the name that Ray gives it."""
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(f"ray::{name}".encode()) and _is_ours(int(folder.name)):
+                os.kill(int(folder.name), signal.SIGKILL)
+                return
+    pytest.fail(f"there is no ray::{name}")
+
+
+def _is_ours(process: int) -> bool:
+    while process > 1 and process != os.getpid():
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return process > 1
+
+
+@pytest.mark.slow
+def test_a_broker_and_a_driver_that_die_are_started_again_and_nothing_shows_it(study, tmp_path, ray_cluster):
+    made = study("unet.width", [4, 5], "generations=1", "training.steps=60")
+    whole = run_inline(made, tmp_path / "inline")
+    store, victims, told = Store(str(tmp_path / "ray")), ["Broker", "ImplicitFunc"], []
+    observer = Nobody()
+    observer.warn = told.append
+
+    def watch(look):
+        def poll():
+            while victims:
+                with contextlib.suppress(ray.exceptions.RayError):
+                    if look().running:
+                        killed(victims.pop(0))
+
+        if len(victims) == 2:
+            threading.Thread(target=poll, daemon=True).start()
+
+    observer.watch = watch
+    endings = on_ray(made, store, tmp_path / "logs", observer).endings
+    assert victims == []
+    assert {ending.status for ending in endings.values()} == {"completed"}
+    assert any("its driver died, and is started again" in text for text in told)
+    assert content(store) == content(whole)

@@ -14,6 +14,7 @@ from cellab.cli import interruption
 from cellab.cli.screen import Screen
 from cellab.cli.tables import ranking_table
 from cellab.compose import compose_trial
+from cellab.executors.driver import Ending
 from cellab.executors.inline import Inline
 from cellab.executors.on_ray import OnRay
 from cellab.executors.protocol import Nobody, Stopped
@@ -122,6 +123,20 @@ def test_what_had_failed_or_diverged_before_stays_so(study, tmp_path, monkeypatc
     assert failed["message"] == "RuntimeError: out of memory"
 
 
+def test_what_had_failed_in_an_earlier_run_is_kept_when_the_next_is_interrupted_before_it(study, tmp_path, interrupted):
+    made, folder = study("unet.width", [4, 5], "generations=1", "executor=inline"), StudyFolder(tmp_path / "small")
+    store = Store(str(tmp_path / "store"))
+    earlier = {("unet.width=5", 0): Ending("failed", "out of luck"), ("unet.width=4", 0): Ending("failed", "likewise")}
+    folder.path.mkdir()
+    write_results(made, store, earlier, folder)
+    interrupted(2, ctrl_c)  # the second arm's first
+    with pytest.raises(KeyboardInterrupt), alone(folder):
+        run.run_study(made, store, folder, Inline(), run.Nobody())
+    trials = trials_of(folder.path)
+    assert trials["unet.width=4", 0]["status"] == "completed", "it did better"
+    assert (trials["unet.width=5", 0]["status"], trials["unet.width=5", 0]["message"]) == ("failed", "out of luck")
+
+
 @pytest.fixture
 def console():
     return Console(stderr=True, width=200)
@@ -217,29 +232,6 @@ def test_what_is_deferred_is_found_and_who_insists_is_heard():
         interruption.received()
         os.kill(os.getpid(), signal.SIGTERM)
         interruption.check()
-
-
-@pytest.mark.parametrize(
-    ("error", "how"), [(SystemExit(1), "stopped"), (KeyboardInterrupt(), "stopped"), (RuntimeError("no"), "failed")]
-)
-def test_a_task_that_is_taken_down_did_not_fail(study, tmp_path, monkeypatch, error, how):
-    from cellab.executors.broker import run_stage
-
-    class Told:
-        """Stands for the broker: keeps what it is told, by the name of the method."""
-
-        def __init__(self):
-            self.ends, self.begin, self.end, self.remote = [], self, self, lambda *what: self.ends.append(what)
-
-    def taken_down(*_):
-        raise error
-
-    (stage, *_) = study("unet.width", [4]).stages.values()
-    monkeypatch.setattr(stages, "run", taken_down)
-    broker = Told()
-    with pytest.raises(type(error)):
-        run_stage._function(stage, str(tmp_path), tmp_path, broker)
-    assert broker.ends == [(stage.key,), (stage.key, how)]
 
 
 def test_ctrl_c_on_ray_leaves_what_had_failed_and_stops_the_rest(study, tmp_path, ray_cluster):

@@ -187,7 +187,9 @@ def test_seed_and_data_change_every_stage(change):
     assert not {s.key for s in lineage().stages} & {s.key for s in lineage(**change).stages}
 
 
-@pytest.mark.parametrize("override", ["resources.gpu_share=0.5", "executor=inline", "seed=9", "data.path=y.h5"])
+@pytest.mark.parametrize(
+    "override", ["resources.gpu_share=0.5", "resources.stage_seconds=60", "executor=inline", "seed=9", "data.path=y.h5"]
+)
 def test_what_changes_no_result_changes_no_key(override):
     assert [s.key for s in lineage().stages] == [s.key for s in lineage(override).stages]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cellab.errors import CellabError
-from cellab.executors import connecting, temporary
+from cellab.executors import connecting, temporary, tokens
 from cellab.executors.temporary import BELOW, LONGEST_SOCKET, temporary_folder
 
 
@@ -133,7 +133,73 @@ def test_ray_that_does_not_start_is_one_message(failing):
     taken_down = failing(RuntimeError("Timed out\nwaiting for the GCS"))
     with pytest.raises(CellabError, match=r"^Ray did not start on this machine \(RuntimeError: waiting for the GCS\)"):
         connecting.connect(None)
-    assert taken_down == [True], "nothing of it is left"
+    assert set(taken_down) == {True}, "nothing of it is left"
+
+
+def test_a_start_that_fails_is_cleaned_up_and_tried_once_more(failing, monkeypatch):
+    taken_down = failing(None)
+    tried = []
+
+    def init(*_, **__):
+        tried.append(len(taken_down))
+        if len(tried) == 1:
+            raise RuntimeError("the raylet was not up within 30 s")
+
+    monkeypatch.setattr(connecting.ray, "init", init)
+    connecting.connect(None)
+    assert tried == [0, 1], "after what was left of the first was taken down"
+
+
+def test_the_token_s_file_is_for_its_owner_alone(failing, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    token = tmp_path / ".ray" / "auth_token"
+    failing(None)
+
+    def init(*_, **__):
+        token.write_text("secret")
+        token.chmod(0o644)  # as Ray leaves it
+
+    monkeypatch.setattr(connecting.ray, "init", init)
+    connecting.connect(None)
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("refusals", "has_token", "told"),
+    [
+        ([False], True, None),
+        ([True, False], True, None),
+        ([True], False, "wants a token, and there is none here: set RAY_AUTH_TOKEN"),
+        ([True, True], True, "wants another token than the one here: set RAY_AUTH_TOKEN"),
+    ],
+)
+def test_a_token_is_sent_where_one_is_wanted(monkeypatch, refusals, has_token, told):
+    left, sent = list(refusals), []
+    monkeypatch.setattr(tokens, "_is_refused", lambda _: left.pop(0))
+    setup = tokens.authentication_token_setup
+    monkeypatch.setattr(
+        setup, "maybe_enable_token_auth_if_token_available", lambda **_: sent.append(has_token) or has_token
+    )
+    if told:
+        with pytest.raises(CellabError, match=told):
+            tokens.send("192.0.2.1:6379")
+    else:
+        tokens.send("192.0.2.1:6379")
+    assert left == []
+    assert bool(sent) == refusals[0], "never to a cluster that wants none"
+
+
+def test_a_real_cluster_refuses_who_has_no_token(ray_cluster, monkeypatch):
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    assert not tokens._is_refused(address)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert tokens._is_refused(address)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 32)
+    assert tokens._is_refused(address)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(15)])

@@ -18,7 +18,7 @@ from cellab.outcomes import Outcome
 from cellab.requests import Compute, GanTrained, StoredFrames, TrainGan
 from cellab.scratch import Scratch
 from cellab.settings import Gan
-from cellab.stage import Stage, canonical_json
+from cellab.stage import Limits, Stage, canonical_json
 from cellab.store import Store
 
 named = {"_target_": "a.Component"}
@@ -277,7 +277,8 @@ def test_a_store_of_an_unknown_protocol():
 def test_keys_are_canonical():
     other_order = {"b": [1], "_target_": "a"}, {"_target_": "a", "b": [1]}
     one, two = (replace(STAGE, request=replace(REQUEST, generator=generator)) for generator in other_order)
-    assert one.key == two.key == replace(two, label="another", part="other", needs=("a",), gpu_share=0.5).key
+    elsewhere = replace(two, label="another", part="other", needs=("a",), limits=Limits(0.5, 1.0, 1.0))
+    assert one.key == two.key == elsewhere.key
     assert len(one.key) == 64
     others = (
         replace(REQUEST, seed=2),

@@ -14,6 +14,7 @@ from cellab.executors.monitor import Ended, Running, Snapshot
 INTERVAL = 1.0  # seconds between two looks
 SHOWN = 8  # running stages on a terminal
 BAR = 24  # characters
+STYLES = {"finished": "green", "diverged": "yellow", "failed": "red", "timed out": "red", "stopped": "yellow"}
 NARROW = 80  # columns of a terminal below which there are no bars
 
 
@@ -72,6 +73,8 @@ class Display:
 
     def show(self, snapshot: Snapshot) -> None:
         """Shows a state."""
+        if len(snapshot.ended) < self.printed:  # whoever counts has been started again
+            self.printed = self.noticed = 0
         for notice in snapshot.notices[self.noticed :]:
             self.noticed += 1
             self.console.print(Text.assemble("notice: ", notice, style="yellow"), soft_wrap=True)
@@ -88,7 +91,7 @@ def _left(snapshot: Snapshot) -> str:
 
 
 def _ended_line(ended: Ended, number: int, snapshot: Snapshot) -> Text:
-    style = {"finished": "green", "diverged": "yellow", "failed": "red", "stopped": "yellow"}.get(ended.how, "dim")
+    style = STYLES.get(ended.how, "dim")
     took = f" in {duration(ended.seconds)}" if ended.how == "finished" else ""
     left = "" if ended.how == "stopped" else _left(snapshot)
     return Text.assemble(

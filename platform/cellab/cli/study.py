@@ -16,7 +16,7 @@ from cellab.cli.folders import Folder, study_in
 from cellab.cli.tables import cost_table, plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
-from cellab.errors import CellabError
+from cellab.errors import CellabError, UnfinishedError
 from cellab.overrides import last_of_each_key, parse
 from cellab.repeating import Repeated
 from cellab.stage import canonical_json
@@ -222,9 +222,17 @@ def _run(study: Study, runs: Path, store_url: str | None, address: str | None) -
     terminal.print(ranking_table(ran.ranking, terminal.width))
     terminal.print(cost_table(folder.read_stages(), [arm.arm for arm in ran.ranking.arms], terminal.width))
     _tell_report(folder.report)
-    _raise_if_nothing_completed(ran.ranking)
+    _raise_if_unfinished(ran.ranking)
 
 
-def _raise_if_nothing_completed(ranking: Ranking) -> None:
-    if all(trial.status == "failed" for trial in ranking.trials):
-        raise CellabError(f"every trial failed; the first: {ranking.trials[0].message}")
+def _raise_if_unfinished(ranking: Ranking) -> None:
+    """A trial that diverged by itself is a result; one that failed is none, though all others have been run."""
+    failed = [
+        f"  {arm.arm} seed={trial.seed} {trial.status}: {trial.message}"
+        for arm in ranking.arms
+        for trial in arm.trials
+        if trial.status in ("failed", "stopped")
+    ]
+    if failed:
+        head = f"{len(failed)} of {len(ranking.trials)} trials did not complete; the same command tries them again:"
+        raise UnfinishedError("\n".join([head, *failed]))

@@ -1,21 +1,21 @@
 """Joins a Ray cluster, or starts one on this machine."""
 
 import logging
-import os
-import secrets
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import ray
 
 from cellab.errors import CellabError
+from cellab.executors import tokens
 from cellab.executors.driver import in_words
 from cellab.executors.temporary import temporary_folder
 
 CONNECT_SECONDS = 5.0
+NOT_YET = ("auto", "local")  # addresses that Ray finds by itself
+STARTS = 2  # tries: Ray gives its services 30 s, which a busy machine may not have
 OBJECT_STORE_BYTES = 256 * 2**20  # only requests and metrics go through it
 
 
@@ -37,6 +37,7 @@ def connect(
     """
     if ray.is_initialized():
         return lambda: None
+    ray._private.auto_init_hook.enable_auto_connect = False  # who asks a cluster that has gone must not get another
     with ExitStack() as stack:
         if address is None and temporary is None:
             temporary = stack.enter_context(temporary_folder(tell))
@@ -50,49 +51,54 @@ def connect(
 
 def _join(address: str) -> None:
     _check_answers(address)
+    if "://" not in address and address not in NOT_YET:
+        tokens.send(address)
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
+    except ray.exceptions.AuthenticationError as error:
+        raise CellabError(
+            f"the Ray cluster at {address} wants a token: set RAY_AUTH_MODE=token and its own."
+        ) from error
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise CellabError(_no_answer(address, str(error).partition("\n")[0])) from error
 
 
 def _start(temporary: str | None) -> None:
-    _provide_token()
+    tokens.provide()
     try:
-        ray.init(
-            "local",
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=temporary,
-        )
+        for attempt in range(1, STARTS + 1):
+            try:
+                _init(temporary)
+                break
+            except Exception:
+                ray.shutdown()  # what is left of it
+                if attempt == STARTS:
+                    raise
     except SystemExit as error:  # Ray's answer to SIGTERM
         raise KeyboardInterrupt from error
     except Exception as error:
         raise CellabError(
             f"Ray did not start on this machine ({in_words(error)}): executor=inline runs the study without it."
         ) from error
+    finally:
+        tokens.protect()
 
 
-def _provide_token() -> None:
-    """Ray keeps the token of its clusters in the home folder; where nothing can be kept, this one has its own."""
-    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
-        return
-    try:
-        folder = Path.home() / ".ray"
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "auth_token").exists() or os.access(folder, os.W_OK):
-            return
-    except (OSError, RuntimeError):  # no such folder can be made, or nobody knows where home is
-        pass
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
+def _init(temporary: str | None) -> None:
+    ray.init(
+        "local",
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        _temp_dir=temporary,
+    )
 
 
 def _check_answers(address: str) -> None:
     """Asks the port itself: Ray's own attempt takes minutes to give up."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address in ("auto", "local"):
+    if address in NOT_YET:
         return
     if not port.isdigit():
         raise CellabError(f"--address {address}: an address is HOST:PORT, ray://HOST:PORT or auto.")

@@ -8,6 +8,7 @@ from cellab.errors import CellabError
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
 from cellab.requests import Evaluated
+from cellab.stage import Stage
 from cellab.study_files.records import Status
 
 
@@ -18,7 +19,29 @@ class Runner(Protocol):
         """Announces all stages of a lineage, which may begin as soon as those that they read are there."""
 
     def wait(self, key: str) -> Outcome:
-        """The outcome of a stage; `diverged` also where one that it reads diverged."""
+        """The outcome of a stage; `diverged` also where one that it reads diverged.
+
+        Raises:
+            StageError: it failed, or one that it reads.
+        """
+
+
+class StageError(CellabError):
+    """A stage that failed.
+
+    Args:
+        message: why.
+        part: of its lineage, that it was.
+    """
+
+    def __init__(self, message: str, part: str) -> None:
+        self.part = part
+        super().__init__(message)
+
+
+def timed_out(stage: Stage) -> str:
+    """What is said of a stage that has run longer than it may."""
+    return f"timed out: it ran longer than resources.stage_seconds={stage.limits.seconds:g}"
 
 
 @dataclass(frozen=True)
@@ -28,7 +51,7 @@ class Ending:
     Args:
         status: what became of it.
         message: why, where it did not complete.
-        stage: the part of the lineage in which it was stopped, where it was.
+        stage: the part of the lineage in which it failed or was stopped, where that is known.
     """
 
     status: Status

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cellab import stages
 from cellab.errors import CellabError
-from cellab.executors.driver import Ending, drive, in_words
+from cellab.executors.driver import Ending, StageError, drive, in_words, timed_out
 from cellab.executors.monitor import Monitor
 from cellab.executors.protocol import Endings, Executed, Observer, Stopped
 from cellab.executors.stopping import endings_when_stopped, key_of, known
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
-from cellab.stage import Stage
+from cellab.stage import How, Stage
 from cellab.store import Store
 
 logger = logging.getLogger(__name__)
@@ -36,10 +36,12 @@ class InlineRunner:
         self.observer = observer
         self.asked: dict[str, Stage] = {}
         self.outcomes: dict[str, Outcome] = {}
-        self.begin, self.end, self.warn = monitor.begin, monitor.end, monitor.warn
+        self.failed: Stage | None = None
+        self.begin, self.warn = monitor.begin, monitor.warn
 
     def start(self, lineage: Lineage) -> None:
         """Notes the lineage's stages."""
+        self.failed = None
         self.asked |= {stage.key: stage for stage in lineage.stages}
 
     def wait(self, key: str) -> Outcome:
@@ -51,9 +53,18 @@ class InlineRunner:
         return self.outcomes[key]
 
     def progress(self, key: str, step: int, steps: int) -> None:
-        """A stage is at a step; here it can be stopped where an exception was swallowed by a library."""
+        """A stage is at a step; here it can be stopped, by whoever watches, or since it takes longer than it may."""
         self.observer.check()
         self.monitor.progress(key, step, steps)
+        if key in self.monitor.overdue():
+            raise StageError(timed_out(self.asked[key]), self.asked[key].part)
+
+    def end(self, stage: Stage, how: How) -> None:
+        """A stage has ended."""
+        if how == "failed":
+            self.failed = stage
+            how = "timed out" if stage.key in self.monitor.overdue() else how
+        self.monitor.end(stage, how)
 
 
 class Inline:
@@ -104,4 +115,4 @@ def _run(lineage: Lineage, runner: InlineRunner) -> Ending:
     except Exception as error:
         if not isinstance(error, CellabError):
             logger.exception("%s seed=%s", lineage.arm, lineage.seed)  # where it is, for who debugs
-        return Ending("failed", in_words(error))
+        return Ending("failed", in_words(error), runner.failed.part if runner.failed else None)

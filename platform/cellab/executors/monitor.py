@@ -2,11 +2,11 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cellab.lineage import Lineage
-from cellab.stage import How, Stage
+from cellab.stage import How, Limits, Stage
 
 
 @dataclass
@@ -18,6 +18,9 @@ class Running:
     started: float
     step: int = 0
     steps: int = 0
+    limits: Limits = field(default_factory=Limits)
+    moved: float = 0.0  # when it last made progress
+    stalled: bool = False  # and people have been told
 
     def expected_seconds(self, now: float) -> float | None:
         """Its whole duration, from the share that is done; None while that says too little."""
@@ -70,6 +73,7 @@ class Monitor:
         slots: how many stages can run at once.
         waiting: stages that have not begun, by key.
         known: keys of all.
+        clock: tells seconds.
     """
 
     slots: int = 1
@@ -82,6 +86,7 @@ class Monitor:
     stopped: bool = False
     begun: set[str] = field(default_factory=set)
     retried: int = 0
+    clock: Callable[[], float] = time.monotonic
 
     @classmethod
     def of(cls, lineages: Iterable[Lineage], slots: int) -> "Monitor":
@@ -102,14 +107,17 @@ class Monitor:
         if self.stopped:
             return
         self.waiting.pop(stage.key, None)
+        now = self.clock()
         self.retried += stage.key in self.begun
         self.begun.add(stage.key)
-        self.running[stage.key] = Running(stage.label, stage.kind, time.monotonic())
+        self.running[stage.key] = Running(stage.label, stage.kind, now, limits=stage.limits, moved=now)
 
     def progress(self, key: str, step: int, steps: int) -> None:
         """A stage is at a step."""
-        if key in self.running:
-            self.running[key].step, self.running[key].steps = step, steps
+        if running := self.running.get(key):
+            if step != running.step:
+                running.moved, running.stalled = self.clock(), False
+            running.step, running.steps = step, steps
 
     def warn(self, stage: Stage, text: str) -> None:
         """Something of a stage is not as it should be."""
@@ -121,22 +129,46 @@ class Monitor:
             return
         self.waiting.pop(stage.key, None)
         running = self.running.pop(stage.key, None)
-        seconds = time.monotonic() - running.started if running else 0.0
+        seconds = self.clock() - running.started if running else 0.0
         if how == "finished":
             self.durations[stage.kind].append(seconds)
         self.ended.append(Ended(stage.label, how, seconds, stage.key))
 
+    def again(self, stage: Stage, why: str) -> None:
+        """A stage has not come to its end, and will begin again."""
+        if self.stopped:
+            return
+        self.running.pop(stage.key, None)
+        self.waiting[stage.key] = stage
+        self.notices.append(f"{stage.label}: {why}")
+
+    def overdue(self) -> list[str]:
+        """Keys of the stages that have run longer than they may."""
+        now = self.clock()
+        limits = {key: running.limits.seconds for key, running in self.running.items()}
+        return [key for key, most in limits.items() if most is not None and now - self.running[key].started > most]
+
+    def _notice_stalls(self) -> None:
+        now = self.clock()
+        for running in list(self.running.values()):
+            most, still = running.limits.stall_seconds, now - running.moved
+            if most is not None and still > most and not running.stalled:
+                running.stalled = True
+                where = f"at step {running.step} of {running.steps}" if running.steps else "since it began"
+                self.notices.append(f"{running.label}: no progress for {still:.0f} s, {where}; it may hang.")
+
     def stop(self) -> tuple[str, ...]:
         """The study is stopped, and with it the stages that run, whatever is still heard of them; gives their keys."""
         running = tuple(self.running)
-        for stopped in self.running.values():
-            self.ended.append(Ended(stopped.label, "stopped", time.monotonic() - stopped.started))
+        for key, stopped in self.running.items():
+            self.ended.append(Ended(stopped.label, "stopped", self.clock() - stopped.started, key))
         self.running.clear()
         self.stopped = True
         return running
 
     def snapshot(self) -> Snapshot:
         """The state now."""
+        self._notice_stalls()
         return Snapshot(
             len(self.known),
             tuple(self.ended),
@@ -148,7 +180,7 @@ class Monitor:
         )
 
     def _seconds_left(self) -> float | None:
-        now = time.monotonic()
+        now = self.clock()
         known = {kind: sum(seconds) / len(seconds) for kind, seconds in self.durations.items()}
         for running in self.running.values():
             expected = running.expected_seconds(now)

@@ -1,33 +1,33 @@
 """Runs lineages on Ray: one Tune trial a lineage, one task a stage, each stage once whoever asks for it."""
 
-import logging
-import os
 import sys
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cellab.errors import CellabError
 from cellab.executors.broker import Broker, State
 from cellab.executors.connecting import connect
-from cellab.executors.driver import Ending, drive, in_words
+from cellab.executors.driver import in_words
+from cellab.executors.losing import Heartbeat
 from cellab.executors.monitor import NOTHING, Snapshot
-from cellab.executors.protocol import Executed, Observer, Stopped
-from cellab.executors.ray_runner import RayRunner
+from cellab.executors.protocol import Executed, Lost, Observer, Stopped
+from cellab.executors.ray_runner import answer
 from cellab.executors.stopping import endings_when_stopped
-from cellab.executors.supply import Config, Supply, TrialReport
+from cellab.executors.supply import Supply
+from cellab.executors.tasks import RayTasks
+from cellab.executors.trials import Trials
 from cellab.lineage import Lineage
 from cellab.store import Store
 
 STOP_SECONDS = 10.0
-DRIVER_CPUS = 0.001  # of a trial's light driver
-UNLIMITED = 10**9  # trials: as many as there are lineages
+TUNE_SECONDS = 60.0  # to take its trials down; if it still asked Ray while that is shut down, the process would crash
+BESIDES_DRIVERS = 1000  # calls of tasks that a broker hears at once, while every driver waits for an outcome
+BROKER_RESTARTS = 10
 
 
 class OnRay:
@@ -60,22 +60,71 @@ class OnRay:
 
     def run(self, lineages: Iterable[Lineage | None], store: Store, data_path: Path, observer: Observer) -> Executed:
         """Runs each lineage as a Tune trial on the connected cluster; see `Executor`."""
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         supply = Supply(lineages, observer, _slots)
         slots = _slots(supply.come.values())
-        broker = Broker.options(scheduling_strategy=here).remote(store.url, data_path, slots)  # type: ignore[attr-defined]
-        supply.begin(broker, most=2 * slots + 2)
-        observer.watch(lambda: ray.get(broker.snapshot.remote()))
+        most = 2 * slots + 2  # trials under way
+        tasks = RayTasks(store.url, data_path)
+        broker = _broker(most).remote(slots, tasks, list(supply.come.values()))
+        supply.begin(broker, most)
+        watch = _Watch(broker, Heartbeat(own=self.address is None), observer)
+        trials = Trials(supply, broker, self.logs, observer)
+        observer.watch(watch.look)
         try:
-            _tune(supply, broker, self.logs, observer)
-            last: Snapshot = ray.get(broker.snapshot.remote())
+            trials.run(watch.check)
+            last: Snapshot = answer(broker.snapshot.remote)
             observer.watch(lambda: last)
             return Executed(supply.all_endings(), last)
         except KeyboardInterrupt as error:
             observer.stopping()
-            raise Stopped(_stop(supply, broker, observer)) from error
+            stopped = _stop(supply, broker, observer)
+            trials.stop(TUNE_SECONDS)
+            raise Stopped(stopped) from error
+        except (_GoneError, ray.exceptions.RayError) as error:
+            observer.stopping()
+            observer.watch(lambda: watch.seen)
+            trials.stop(seconds=0.0)
+            raise Lost(watch.lost() or in_words(error), Executed(supply.known_endings(), watch.seen)) from error
         finally:
-            ray.kill(broker)
+            if not watch.lost():
+                ray.kill(broker)
+
+
+def _broker(most: int) -> Any:
+    """The actor's class, for so many trials under way: on this node, started again where it dies."""
+    actor: Any = ray.remote(Broker)
+    return actor.options(
+        num_cpus=0,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
+        max_concurrency=most + BESIDES_DRIVERS,
+        max_restarts=BROKER_RESTARTS,
+    )
+
+
+class _Watch:
+    """Looks at a broker and at the cluster, and remembers what was seen."""
+
+    def __init__(self, broker: Any, heartbeat: Heartbeat, observer: Observer) -> None:
+        self.broker = broker
+        self.lost = heartbeat.lost
+        self.observer = observer
+        self.seen = NOTHING
+
+    def look(self) -> Snapshot:
+        """The state now."""
+        before, self.seen = self.seen, ray.get(self.broker.snapshot.remote(), timeout=STOP_SECONDS)
+        if len(self.seen.ended) < len(before.ended):
+            self.observer.warn("the process that hands out stages died, and was started again.")
+        return self.seen
+
+    def check(self) -> None:
+        """Raises what the observer does, or that the cluster has gone."""
+        self.observer.check()
+        if why := self.lost():
+            raise _GoneError(why)
+
+
+class _GoneError(Exception):
+    """The cluster is there no more."""
 
 
 def _check_names() -> None:
@@ -94,7 +143,7 @@ def _stop(supply: Supply, broker: Any, observer: Observer) -> Executed:
     except ray.exceptions.RayError:  # of those that had not ended nothing is known but what is stored
         return Executed(supply.endings, NOTHING)
     observer.watch(lambda: state.snapshot)
-    endings = endings_when_stopped(supply.come, supply.endings, state.running, state.waiting)
+    endings = endings_when_stopped(supply.come, supply.endings, state.running, state.waiting, state.failed)
     return Executed(endings, state.snapshot)
 
 
@@ -111,52 +160,5 @@ def _slots(lineages: Iterable[Lineage]) -> int:
     if any(stage.device == "cuda" for stage in wanted):
         if not have.get("GPU"):
             raise CellabError("resources.device: the Ray cluster has no GPU: use resources.device=cpu.")
-        return max(1, min(by_cpu, int(have["GPU"] / wanted[0].gpu_share)))
+        return max(1, min(by_cpu, int(have["GPU"] / wanted[0].limits.gpu_share)))
     return max(1, by_cpu)
-
-
-def _tune(supply: Supply, broker: Any, logs: Path, observer: Observer) -> None:
-    trainable = tune.with_resources(
-        tune.with_parameters(_trainable, broker=broker), tune.PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
-    )
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(search_alg=supply, num_samples=UNLIMITED),
-        run_config=tune.RunConfig(
-            name=f"{logs.parent.name}-{time.strftime('%Y%m%d-%H%M%S')}",
-            storage_path=str(logs.absolute()),
-            verbose=0,
-            callbacks=[_Attention(observer)],
-        ),
-    )
-    # Tune prints a table whatever its verbosity, and has its own idea of Ctrl-C
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    # nor is what it cannot write, on a full disk, of use to anybody: the store is the truth
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-        tuner.fit()
-
-
-class _Attention(tune.Callback):
-    """Sees to a Ctrl-C that was swallowed somewhere in Ray."""
-
-    def __init__(self, observer: Observer) -> None:
-        self.observer = observer
-
-    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:  # noqa: ARG002
-        """Before each of Tune's steps."""
-        self.observer.check()
-
-    def __getstate__(self) -> dict[str, object]:
-        """Tune keeps its callbacks in a file, for who would go on from there."""
-        return {}
-
-
-def _trainable(config: Config, broker: Any) -> TrialReport:
-    """One trial: a light driver."""
-    lineage: Lineage = ray.get(broker.lineage.remote((config["arm"], config["seed"])))
-    try:
-        ending = drive(lineage, RayRunner(broker), tune.report)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it ends this trial alone
-        ending = Ending("failed", in_words(error))
-    return {"generation": len(lineage.generations), "status": ending.status, "message": ending.message}

@@ -40,6 +40,19 @@ class Stopped(KeyboardInterrupt):
         super().__init__()
 
 
+class Lost(Exception):  # noqa: N818 - as `Stopped`
+    """What an executor runs on has gone before the end.
+
+    Args:
+        why: what has gone, in words.
+        executed: what had come of the lineages by then.
+    """
+
+    def __init__(self, why: str, executed: Executed) -> None:
+        self.executed = executed
+        super().__init__(why)
+
+
 class Observer(Protocol):
     """Who watches an executor, and may stop it."""
 
@@ -86,6 +99,7 @@ class Executor(Protocol):
 
         Raises:
             Stopped: somebody wants it stopped.
+            Lost: what it runs on has gone.
             CellabError: a stage needs more than there is.
         """
 

@@ -1,13 +1,27 @@
 """Waits on Ray for the stages of a lineage."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import ray
 
-from cellab.errors import CellabError
-from cellab.executors.driver import in_words
+from cellab.executors.broker import Failure
+from cellab.executors.driver import StageError
 from cellab.lineage import Lineage
 from cellab.outcomes import Outcome
+
+PATIENCE = 30  # tries, a second apart, to reach an actor that is being started again
+
+
+def answer(call: Callable[[], Any]) -> Any:
+    """What an actor answers to a call, if need be once it has been started again."""
+    for _ in range(PATIENCE):
+        try:
+            return ray.get(call())
+        except ray.exceptions.RayActorError:
+            time.sleep(1.0)
+    return ray.get(call())
 
 
 class RayRunner:
@@ -19,25 +33,26 @@ class RayRunner:
 
     def __init__(self, broker: Any) -> None:
         self.broker = broker
-        self.references: dict[str, ray.ObjectRef[Outcome]] = {}
 
     def start(self, lineage: Lineage) -> None:
         """Asks for all stages of the lineage at once."""
-        self.references |= ray.get(self.broker.ask.remote(list(lineage.stages)))
+        self.lineage = lineage
+        self._ask()
+
+    def _ask(self) -> None:
+        answer(lambda: self.broker.add.remote([self.lineage]))
+        answer(lambda: self.broker.ask.remote(list(self.lineage.stages)))
 
     def wait(self, key: str) -> Outcome:
-        """Waits for one."""
-        try:
-            return ray.get(self.references[key])
-        except ray.exceptions.RayTaskError as error:
-            raise CellabError(_reason(error)) from error
-        except ray.exceptions.RayError as error:
-            raise CellabError(f"{type(error).__name__}: {error}".partition("\n")[0]) from error
+        """Waits for one.
 
-
-def _reason(error: ray.exceptions.RayTaskError) -> str:
-    """What went wrong in the task; the traceback is in Ray's logs."""
-    cause: BaseException = error
-    while isinstance(cause, ray.exceptions.RayTaskError) and isinstance(cause.cause, BaseException):
-        cause = cause.cause
-    return in_words(cause)
+        Raises:
+            StageError: it failed, or one that it reads.
+        """
+        got: Outcome | Failure | None = answer(lambda: self.broker.outcome.remote(key))
+        while got is None:
+            self._ask()  # the broker was started again, and knows nothing: what is finished is in the store
+            got = answer(lambda: self.broker.outcome.remote(key))
+        if isinstance(got, Failure):
+            raise StageError(got.message, got.part)
+        return got

@@ -12,6 +12,8 @@ from cellab.executors.stopping import key_of, known
 from cellab.lineage import Lineage
 from cellab.study_files.records import Status
 
+DRIVER_DIED = "the trial's driver died, again and again"
+
 
 class Config(TypedDict):
     """A Tune trial's configuration, which people see: the lineage itself is the broker's."""
@@ -26,6 +28,7 @@ class TrialReport(TypedDict):
     generation: int
     status: Status
     message: str | None
+    stage: str | None
 
 
 class Supply(Searcher):
@@ -53,7 +56,6 @@ class Supply(Searcher):
         """Before Tune asks: whom to tell of lineages, and how many trials may be under way."""
         self._broker = broker
         self._most = most
-        ray.get(broker.add.remote(list(self.come.values())))
 
     def suggest(self, trial_id: str) -> Any:
         """The next lineage's `Config`; None: not now; what Tune takes for the end, where there is none."""
@@ -78,11 +80,15 @@ class Supply(Searcher):
         """A trial has ended, or its driver has died."""
         key = self._running.pop(trial_id)
         if result and "status" in result and not error:
-            self.endings[key] = Ending(result["status"], result["message"])
+            self.endings[key] = Ending(result["status"], result["message"], result["stage"])
         else:
-            self.endings[key] = Ending("failed", "the trial's driver died")
+            self.endings[key] = Ending("failed", DRIVER_DIED)
         self._is_waiting = False
         self._observer.ended(key, self.endings[key])
+
+    def known_endings(self) -> Endings:
+        """Of those that ended by themselves, not because the cluster had gone."""
+        return {key: ending for key, ending in self.endings.items() if ending.message != DRIVER_DIED}
 
     def all_endings(self) -> Endings:
         """Of every lineage that came."""

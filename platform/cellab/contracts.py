@@ -201,7 +201,7 @@ class Calibration(Protocol):
 
     @may_lack
     def weights(self, probabilities: Tensor) -> Tensor:
-        """How often the pixels of given objects (O,) count, by the mean probability (O,) of each; else once."""
+        """How often the pixels of given objects count (O,), by the mean probability (O,) of each; without it, once."""
 
 
 class Entropy(Protocol):

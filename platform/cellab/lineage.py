@@ -163,7 +163,7 @@ class _Builder:
     def gan(self) -> Stage:
         request = TrainGan(
             data=StoredFrames(self.data_digest, self.config.data.gan_scale),
-            compute=replace(self._compute, precision=Compute.precision),  # a GAN's layers are what they are
+            compute=replace(self._compute, precision="float32"),  # a GAN's layers are what they are
             seed=derive_seed(self.seed, "train_gan"),
             settings=self.config.gan,
             **self._components(TrainGan),

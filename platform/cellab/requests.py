@@ -40,7 +40,7 @@ class Compute:
 
     device: str
     threads: int
-    precision: str = "float32"
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,10 @@ class Estimate:
     """What given masks tell of one network, or of several that vote.
 
     Args:
-        label_frequency: mean probability on given positives.
+        label_frequency: mean probability on given positives, weighted as the calibration weights objects.
         cut: the probability from which on a pixel is a cell.
-        scores: recall on given positives squared over the share of pixels called positive, for each of the
-            probabilities at which 0 to 1 is cut into as many parts.
+        scores: recall on given positives, weighted likewise, squared over the share of pixels called positive, for each
+            of the probabilities at which 0 to 1 is cut into as many parts.
     """
 
     label_frequency: float

@@ -120,11 +120,11 @@ def build_study(name: str, ablation: Ablation, trust: bool = False) -> Study:
         raise ConfigError(_collect(mistakes))
     trials = tuple(trial for arm in arms for trial in _trials(arm, ablation.seeds, configs[arm.name], digest))
     told = _collect({arm: [*notices(config), *_precision_notices(config)] for arm, config in configs.items()})
-    told += _same_arms(trials)
+    told += _same_arms_notices(trials)
     return Study(name, ablation, arms, configs, trials, data_path, digest, has_truth, tuple(told))
 
 
-def _same_arms(trials: tuple[Trial, ...]) -> list[str]:
+def _same_arms_notices(trials: tuple[Trial, ...]) -> list[str]:
     """A sentence on each group of arms that compute one and the same."""
     arms: dict[tuple[str, ...], list[str]] = {}
     for trial in trials:
@@ -204,7 +204,8 @@ def _precision_notices(config: TrialConfig) -> Iterator[str]:
     if _device(config) == "cuda":
         has_it = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        has_it = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+        told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older ones do not tell
+        has_it = not told or any(has for name, has in told.items() if "bf16" in name)
     if not has_it:
         yield "precision: this processor has no instructions for bfloat16, and takes longer with it than with float32."
 

@@ -162,4 +162,4 @@ def test_where_all_are_labelled_as_often_weights_change_nothing(build):
     positives, pixels = counts(output[labelled]), counts(output)
     weight = float(weighted.weights(torch.tensor([0.3])))
     assert weighted.cut(weight * positives, pixels) == build("calibration", "pu_score").cut(positives, pixels)
-    assert float(weighted.weights(torch.tensor([0.0]))) == pytest.approx(1 / weighted.least), "bounded"
+    assert float(weighted.weights(torch.tensor([0.0]))) == pytest.approx(1 / weighted.least_propensity), "bounded"

@@ -19,7 +19,9 @@ def stage() -> Stage:
     """A stage that trains a GAN, of which nothing but its key matters."""
     named = {"_target_": "a.Component"}
     settings = Gan(steps=1, batch_size=1, samples=1, crop_augmentation=named)
-    request = TrainGan(StoredFrames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, settings)
+    request = TrainGan(
+        StoredFrames("digest", 0.5), Compute("cpu", 1, "float32"), 1, named, named, named, named, named, settings
+    )
     return Stage("a seed=0 generator", "generator", request, "code")
 
 

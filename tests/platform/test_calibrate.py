@@ -19,6 +19,7 @@ from cellab.outcomes import Outcome
 from cellab.requests import Calibrated, Evaluated
 from cellab.results import write_results
 from cellab.stage import Stage
+from cellab.stages.calibrate import _positives
 from cellab.store import Store
 from cellab.study_files.folder import StudyFolder
 
@@ -29,6 +30,18 @@ CALIBRATED = ("method=calibrated", "calibration=label_frequency", "members=2", *
 @pytest.fixture
 def calibrated(study):
     return study("segmentation_loss", ["bce"], *CALIBRATED)
+
+
+def test_the_method_labels_real_frames_once_and_needs_no_generator(study):
+    made = study("segmentation_loss", ["bce"], "method=calibrated")
+    assert {stage.kind for stage in made.lineages[0].stages} == {
+        "train_member",
+        "calibrate",
+        "label_frames",
+        "evaluate",
+    }
+    (calibration,) = {stage.request.calibration["_target_"] for stage in of_kind(made, "calibrate")}
+    assert calibration.endswith("Propensity")
 
 
 def outcomes_of(study, path: Path, store: Store) -> dict[str, Outcome]:
@@ -47,10 +60,12 @@ def of_kind(study, kind: str) -> list[Stage]:
     return [stage for stage in study.lineages[0].stages if stage.kind == kind]
 
 
+@pytest.mark.parametrize("calibration", ["label_frequency", "propensity"])
 def test_truth_that_is_garbage_changes_no_byte_of_what_is_calibrated_labelled_and_learned(
-    calibrated, tmp_path, monkeypatch
+    study, tmp_path, monkeypatch, calibration
 ):
     """Only evaluations read it: the file keeps its digest, so that every key is the same, and nobody checks it."""
+    calibrated = study("segmentation_loss", ["bce"], *CALIBRATED, f"calibration={calibration}")
     monkeypatch.setattr(stages, "checked_file", lambda path, *_: DataFile(path))
     spoilt = tmp_path / "spoilt.h5"
     shutil.copy(calibrated.data_path, spoilt)
@@ -126,3 +141,22 @@ def test_losses_that_are_no_proper_score_are_told_beside_a_calibration(study):
     )
     assert "Tversky does not make them any: bce does." in notice
     assert study("segmentation_loss", ["bce", "tversky"]).notices == ()
+
+
+class Weighted:
+    """Counts an object whose mean is 0.1 ten times, and one whose mean is 0.5 twice."""
+
+    def weights(self, probabilities):
+        return 1 / probabilities
+
+
+def test_given_objects_are_weighted_by_their_means():
+    given = np.zeros((8, 12), bool)
+    given[1:3, 1:4] = given[5:7, 8:12] = True  # 6 and 8 pixels
+    probability = np.where(np.arange(12) < 6, 0.1, 0.5) * np.ones((8, 1))
+    found = _positives(Weighted(), probability, given)
+    assert found[100] == pytest.approx(6 * 10)
+    assert found[500] == pytest.approx(8 * 2)
+    assert float(found.sum()) == pytest.approx(76)
+    assert float(_positives(Weighted(), probability, ~given & given).sum()) == 0
+    assert int(_positives(object(), probability, given).sum()) == 14, "each once"

@@ -232,3 +232,10 @@ def test_arms_that_compute_the_same_are_told(study):
     assert study("gan_loss", ["wgan", "ns"], *alone).notices == (
         "arms gan_loss=wgan, gan_loss=ns compute the same: nothing that they differ in has a part in their lineages.",
     )
+
+
+@pytest.mark.parametrize(("capable", "told"), [(True, 0), (False, 1)])
+def test_a_processor_that_is_slow_at_bfloat16_is_told(study, monkeypatch, capable, told):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": capable, "amx_bf16": False})
+    assert len(study("gan_loss", ["wgan", "ns"], "precision=bfloat16", "resources.device=cpu").notices) == told
+    assert study("gan_loss", ["wgan", "ns"], "resources.device=cpu").notices == ()

@@ -64,7 +64,8 @@ def manifests(bucket: fsspec.AbstractFileSystem) -> list[str]:
 
 
 def content(bucket: fsspec.AbstractFileSystem) -> dict[str, bytes]:
-    return {path: bucket.cat_file(path) for path in bucket.find("cells/lab/store") if "/content/" not in path}
+    beside = ("/content/", "/costs/")  # notes on data sets, and what stages took
+    return {path: bucket.cat_file(path) for path in bucket.find("cells/lab/store") if not any(map(path.count, beside))}
 
 
 def results_of(folder: Path) -> pl.DataFrame:

@@ -23,7 +23,9 @@ from cellab.store import Store
 
 named = {"_target_": "a.Component"}
 SETTINGS = Gan(steps=1, batch_size=1, samples=1, crop_augmentation=named)
-REQUEST = TrainGan(StoredFrames("digest", 0.5), Compute("cpu", 1), 1, named, named, named, named, named, SETTINGS)
+REQUEST = TrainGan(
+    StoredFrames("digest", 0.5), Compute("cpu", 1, "float32"), 1, named, named, named, named, named, SETTINGS
+)
 STAGE = Stage("a seed=0 generator", "generator", REQUEST, "code")
 OUTCOME = Outcome(STAGE.key, GanTrained({"step": [1], "generator": [1.5]}))
 

@@ -126,8 +126,10 @@ def test_a_stage_that_does_not_fit(stage: Stage, tmp_path: Path, monkeypatch: py
 
     with pytest.raises(StoreError, match=r"could not take a seed=0 generator: No space left on device\."):
         run_stage()
+    monkeypatch.setattr(os, "fsync", lambda _file: half(tmp_path / "probe", b""))
     with pytest.raises(OSError, match="No space left"):
         store.write_checkpoint(stage.key, b"state" * 100)
+    (tmp_path / "probe").unlink()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert store.read_checkpoint(stage.key) is None
 

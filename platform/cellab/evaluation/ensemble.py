@@ -10,7 +10,7 @@ from cellab.evaluation.tiling import predict
 from cellab.requests import Compute, Tiles
 from cellab.settings import Component
 from cellab.stage import Workplace
-from cellab.training.networks import UNET, Computed, load_network
+from cellab.training.networks import UNET, InPrecision, load_network
 
 
 class Ensemble:
@@ -47,11 +47,11 @@ class Ensemble:
         return self.voting.votes(self.members, images)
 
 
-def voters(unet: Component, members: tuple[str, ...], workplace: Workplace, compute: Compute) -> list[Computed]:
+def voters(unet: Component, members: tuple[str, ...], workplace: Workplace, compute: Compute) -> list[InPrecision]:
     """The networks that stages have trained, ready to vote."""
     device = torch.device(compute.device)
     networks = [load_network(unet, "unet", workplace.inputs[key] / UNET, device) for key in members]
-    return [Computed(network, compute) for network in networks]
+    return [InPrecision(network, compute) for network in networks]
 
 
 def spread(indices: np.ndarray, count: int | None) -> np.ndarray:

@@ -58,7 +58,7 @@ def _positives(calibration: Calibration, probability: np.ndarray, given: np.ndar
         return _histogram(probability[given])
     numbered, count = ndimage.label(given, NEIGHBOURS)
     if count == 0:
-        return torch.zeros(LEVELS)
+        return torch.zeros(LEVELS, dtype=torch.float64)
     means = ndimage.mean(probability, numbered, np.arange(1, count + 1))
     weights = calibration.weights(torch.from_numpy(np.asarray(means, np.float64))).numpy()
     return _histogram(probability[given], weights[numbered[given] - 1])

@@ -31,7 +31,9 @@ def label_generated(request: LabelGenerated, workplace: Workplace) -> GeneratedL
     kept: list[Tensor] = []  # (B, 2, S, S) uint8: image and probability
     counters = labeller.tally.counters
     while counters.accepted < labelling.generated:
-        if counters.tried >= labelling.tries or labeller.tally.yields_less(labelling.least_yield, labelling.generated):
+        if counters.tried >= labelling.tries or labeller.tally.yields_less(
+            labelling.least_yield, after=labelling.generated
+        ):
             counters.gave_up += 1
             break
         kept.append(labeller.batch())

@@ -58,6 +58,7 @@ class FrameLabelSource:
         acceptance: the gate, this source's own.
         recombination: (given mask, pseudo-label) to (target, weight).
         tries: candidates a wanted crop before giving up.
+        least_yield: share of the candidates that must pass, or, after so many tries, nothing is asked of it again.
         generator: random stream of places, maps and looks.
     """
 
@@ -72,6 +73,7 @@ class FrameLabelSource:
         acceptance: Acceptance,
         recombination: Recombine,
         tries: int,
+        least_yield: float,
         generator: torch.Generator,
     ) -> None:
         self.crops = crops
@@ -83,6 +85,7 @@ class FrameLabelSource:
         self.acceptance = acceptance
         self.recombination = recombination
         self.tries = tries
+        self.least_yield = least_yield
         self.generator = generator
         self.parts = SummedAreas([self._parts(each) for each in probabilities])
         self.waiting = torch.empty(0, 3, dtype=torch.int64)  # places that passed, not yet asked for
@@ -98,7 +101,7 @@ class FrameLabelSource:
     def fill(self, progress: Progress = lambda _done, _wanted: None) -> None:  # noqa: ARG002
         """Sees whether any crop passes; where none does, nothing is asked of it again."""
         self.waiting = self._places(1)
-        self.is_dry = len(self.waiting) == 0
+        self.is_dry |= len(self.waiting) == 0
 
     def draw(self, count: int) -> Batch | None:
         """`count` pairs, all new ones; fewer, or None, where too few passed."""
@@ -119,10 +122,11 @@ class FrameLabelSource:
     def _places(self, count: int) -> Tensor:
         """(count, 3) of frame, top, left that are prominent and that the gate lets pass; fewer after all tries."""
         tried = 0
-        while len(self.waiting) < count and tried < self.tries * count:
+        while len(self.waiting) < count and tried < self.tries * count and not self.is_dry:
             chunk = CHUNK * count
             tried += chunk
             self.waiting = torch.cat([self.waiting, self._passing(chunk)])
+            self.is_dry = self.tally.yields_less(self.least_yield, after=self.tries)
         if len(self.waiting) < count:
             self.tally.counters.gave_up += 1
         places, self.waiting = self.waiting[:count], self.waiting[count:]

@@ -17,7 +17,7 @@ from cellab.training.checkpoint import Stateful, TrainingRun
 from cellab.training.crops import CropSource
 from cellab.training.frames import Frames
 from cellab.training.history import History
-from cellab.training.networks import UNET, Computed, build_network, load_network
+from cellab.training.networks import UNET, InPrecision, build_network, load_network
 from cellab.training.sources import Mixture, pseudo_label_sources
 from cellab.training.streams import Streams
 
@@ -40,7 +40,7 @@ class Member(TrainingRun):
         # the network and what changes it
         with self.streams.torchs("initialisation"):
             self.unet = build_network(request.unet, "unet", self.streams.device).train()
-        self.learner = Computed(self.unet, request.compute)
+        self.learner = InPrecision(self.unet, request.compute)
         self.optimiser = instantiate(settings.optimiser, "training.optimiser")(self.unet.parameters())
         self.scheduler = _scheduler(settings, self.optimiser)
         self.criterion = instantiate(request.segmentation_loss, "segmentation_loss", SegmentationLoss)

@@ -20,7 +20,7 @@ class Counters:
         rejected_as_empty: those with too little of a pseudo-label.
         accepted: the others.
         refreshes: pairs that were made while the member trained.
-        gave_up: how often none was found in as many tries as were allowed.
+        gave_up: how often none was found in as many tries as were allowed, or too few altogether to go on.
     """
 
     tried: int = 0

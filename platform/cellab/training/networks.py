@@ -55,7 +55,7 @@ def load_network(config: Component, kind: Any, path: Path, device: torch.device)
     return network.eval().requires_grad_(False)
 
 
-class Computed:
+class InPrecision:
     """A U-Net whose layers compute in a stage's precision; what it is given and what it gives are float32.
 
     Args:
@@ -66,11 +66,11 @@ class Computed:
     def __init__(self, network: Network, compute: Compute) -> None:
         self.network = network
         self.device = compute.device
-        self.halves = compute.precision == "bfloat16"
+        self.is_bfloat16 = compute.precision == "bfloat16"
 
     def __call__(self, images: Tensor) -> Any:
         """Its logits (B, 1, H, W) of images (B, 1, H, W); with deep supervision a list of them."""
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.halves):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.is_bfloat16):
             output = self.network(to_channels_last(images))
         return [each.float() for each in output] if isinstance(output, list) else output.float()
 

@@ -63,8 +63,8 @@ class Planes:
         """As `cut`, square by square: the fastest where a square costs no launch of a kernel."""
         squares = torch.empty(len(places), len(self.pixels), size, size)
         frame = places[:, 0]
-        columns = (places[:, 1], places[:, 2], self.starts[frame], self.heights[frame], self.widths[frame])
-        for square, (top, left, start, height, width) in zip(squares, torch.stack(columns, 1).tolist(), strict=True):
+        wanted = (places[:, 1], places[:, 2], self.starts[frame], self.heights[frame], self.widths[frame])
+        for square, (top, left, start, height, width) in zip(squares, torch.stack(wanted, 1).tolist(), strict=True):
             whole = self.pixels[:, start : start + height * width].view(-1, height, width)
             above, below = _beyond(top, size, height)
             before, after = _beyond(left, size, width)

@@ -100,8 +100,8 @@ class PseudoLabelSource:
 
     @property
     def yields_little(self) -> bool:
-        """Whether so few crops are accepted that no more are labelled."""
-        return self.tally.yields_less(self.settings.least_yield, self.settings.max_tries)
+        """Whether so few crops are accepted that no more are labelled; whoever learns may yet come to accept more."""
+        return not self.pairs_age and self.tally.yields_less(self.settings.least_yield, after=self.settings.max_tries)
 
     def fill(self, progress: Callable[[int, int], None] = lambda _done, _wanted: None) -> None:
         """Fills the buffer to its minimum, or with what was accepted before giving up, which is counted."""
@@ -116,9 +116,12 @@ class PseudoLabelSource:
     def draw(self, count: int) -> Batch | None:
         """`count` pairs: new ones with the refresh probability, else kept ones; fewer, or None, if none is kept."""
         fresh = chosen(count, self.refresh_probability, self.generator)
-        pairs = None if fresh == 0 or self.yields_little else self._new_pairs(fresh, self.settings.refresh_tries)
+        pairs = self._new_pairs(fresh, self.settings.refresh_tries) if fresh else None
         if pairs is not None:
             self.tally.counters.refreshes += len(pairs)
+        if self.pairs_age:
+            return pairs
+        if pairs is not None:
             self.buffer.push(pairs)
         missing = count - (0 if pairs is None else len(pairs))
         if len(self.buffer) == 0 or missing == 0:
@@ -127,10 +130,7 @@ class PseudoLabelSource:
         return kept if pairs is None else concatenate([pairs, kept])
 
     def _new_pairs(self, count: int, max_tries: int) -> Batch | None:
-        """The next accepted pairs, without those, counted, for which `max_tries` crops were not enough; None: none.
-
-        Where few are accepted altogether, that is counted once, and ends it.
-        """
+        """The next accepted pairs, without those, counted, for which `max_tries` crops were not enough; None: none."""
         found: list[Batch] = []
         tries = 0
         while count > 0:
@@ -140,7 +140,6 @@ class PseudoLabelSource:
                 count -= len(found[-1])
                 tries = 0
             elif self.yields_little:
-                self.tally.counters.gave_up += 1
                 break
             elif tries >= max_tries:
                 self.tally.counters.gave_up += 1
@@ -163,7 +162,9 @@ class PseudoLabelSource:
         full = pseudo.mean(dim=(1, 2, 3)) >= least
         keep = passed & full
 
+        yielded_little = self.yields_little
         self.tally.count(crops.tried, crops.rejected, passed, keep, self.acceptance.threshold)
+        self.tally.counters.gave_up += self.yields_little and not yielded_little
         if crops.truths is not None:
             self.tally.compare(pseudo, crops.truths, keep)
         targets, weights = self.labelling.recombination(crops.masks, pseudo)

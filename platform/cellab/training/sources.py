@@ -17,7 +17,7 @@ from cellab.training.crops import Crops, CropSource, views
 from cellab.training.generated import GeneratedImages
 from cellab.training.labels import FrameLabelSource, PoolSource, read_frames
 from cellab.training.names import GENERATED, LABELLED, PSEUDO
-from cellab.training.networks import Computed
+from cellab.training.networks import InPrecision
 from cellab.training.planes import Planes
 from cellab.training.pseudo_labels import Labelling, PseudoLabelSource, Recombine
 from cellab.training.replay import Batch, concatenate
@@ -146,7 +146,7 @@ class _OwnLabels(_Sources):
     def _source(
         self, name: str, propose: Callable[[int], Crops], recombination: Recombine, prominence: Prominence
     ) -> Source:
-        labellers = [Computed(network, self.compute) for network in self.teacher.labellers()]
+        labellers = [InPrecision(network, self.compute) for network in self.teacher.labellers()]
         parts = Labelling(labellers, self.voting, self.entropy, recombination, self.cut)
         return PseudoLabelSource(
             propose,
@@ -181,6 +181,7 @@ class _SharedLabels(_Sources):
             self.acceptance(),
             self.recombination(),
             self.labelling.settings.max_tries,
+            self.labelling.settings.least_yield,
             self.streams[f"{PSEUDO} crops"],
         )
 

@@ -63,10 +63,10 @@ class Tally:
         self.counters.accepted += int(keep.sum())
         self.thresholds.append(threshold)
 
-    def yields_less(self, share: float, tried: int) -> bool:
-        """Whether, after so many crops at least that had enough of a mask, less than this share was accepted."""
+    def yields_less(self, share: float, after: int) -> bool:
+        """Whether less than this share was accepted, once there were so many crops that had enough of a mask."""
         labelled = self.counters.tried - self.counters.rejected_by_prominence
-        return labelled >= tried and self.counters.accepted < share * labelled
+        return labelled >= after and self.counters.accepted < share * labelled
 
     def compare(self, pseudo: Tensor, truth: Tensor, keep: Tensor) -> None:
         """Pseudo-labels with the truth, (B, 1, S, S) in [0, 1]; `keep` (B,) bool are those that were accepted."""

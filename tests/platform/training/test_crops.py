@@ -201,3 +201,16 @@ def test_squares_are_the_same_cut_one_by_one_and_by_one_index(size):
             np.stack([channel[frame] for channel in channels]), [(0, 0), (reach,) * 2, (reach,) * 2], "reflect"
         )
         np.testing.assert_array_equal(square, padded[:, reach + top :, reach + left :][:, :size, :size])
+
+
+@pytest.mark.parametrize("together", [1, 2**13, 2**40])
+def test_crops_are_the_same_however_many_are_warped_together(monkeypatch, together):
+    rng = np.random.default_rng(0)
+    planes = Planes.of_images(torch.from_numpy(rng.integers(0, 256, (3, 2, 70, 90), np.uint8)))
+    count, size = 20, 41
+    places = torch.from_numpy(np.stack([rng.integers(0, high, count) for high in (3, 29, 49)], axis=1))
+    linear = torch.from_numpy(rng.uniform(-1.5, 1.5, (count, 2, 2)).astype(np.float32))
+    displacement = torch.from_numpy(rng.uniform(-6, 6, (count, size, size, 2)).astype(np.float32))
+    monkeypatch.setattr("cellab.training.crops._CACHED_VALUES", together)
+    alone = [warp(planes, places[i : i + 1], linear[i : i + 1], size, displacement[i : i + 1]) for i in range(count)]
+    torch.testing.assert_close(warp(planes, places, linear, size, displacement), torch.cat(alone), atol=0.02, rtol=0)

@@ -41,6 +41,7 @@ def make(probabilities=None, prominence=ANY, cut=0.5, acceptance="none", augment
         components.build("acceptance", acceptance, **more.get("gate", {})),
         components.build("recombination", more.get("recombination", "union")),
         tries=8,
+        least_yield=more.get("least_yield", 0.0),
         generator=torch.Generator().manual_seed(0),
     )
 
@@ -71,6 +72,15 @@ def test_the_cut_decides():
     assert make(weak, recombination="replace").draw(50).targets.sum() == 0
     found = make(weak, cut=0.2, recombination="replace").draw(50)
     assert torch.equal((found.images > 0.4).float(), found.targets)
+
+
+def test_a_source_that_yields_little_gives_up_once():
+    source = make(least_yield=0.9)
+    source.acceptance = lambda entropies, _votes: [number % 8 == 0 for number in range(len(entropies))]
+    source.acceptance.threshold = 0.0
+    assert 0 < len(source.draw(16)) < 16
+    assert source.is_dry
+    assert source.tally.counters.gave_up == 1
 
 
 @pytest.mark.parametrize("entropy", ["paper", "binary", "mean_binary"])

@@ -157,6 +157,27 @@ def test_a_source_that_yields_little_gives_up_once():
     assert (seen, source.tally.counters.gave_up, source.tally.counters.refreshes) == (SETTINGS.max_tries, 1, 0)
 
 
+def test_what_was_accepted_last_is_given_before_it_gives_up():
+    source = make(least_yield=0.5, minimum=1, capacity=100, max_tries=4)
+    source.acceptance = lambda entropies, _votes: [number == 0 for number in range(len(entropies))]
+    source.acceptance.threshold = 0.0
+    source.fill()
+    assert (len(source.buffer), source.tally.counters.gave_up) == (1, 1)
+
+
+def test_whoever_learns_may_yet_come_to_accept_more():
+    source = make(least_yield=0.5, pairs_age=True)
+    source.acceptance = lambda entropies, _votes: [False] * len(entropies)
+    source.acceptance.threshold = 0.0
+    for _ in range(10):
+        assert source.draw(8) is None
+    tried = source.tally.counters.tried
+    source.acceptance = lambda entropies, _votes: [True] * len(entropies)
+    source.acceptance.threshold = 0.0
+    assert len(source.draw(8)) == 8
+    assert source.tally.counters.tried > tried
+
+
 def test_where_pairs_age_none_is_kept_for_later_and_every_draw_makes_new_ones():
     source = make(pairs_age=True)
     source.fill()

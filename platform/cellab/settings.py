@@ -107,8 +107,8 @@ class Resources:
     device: Literal["auto", "cpu", "cuda"]
     threads: Annotated[int, Field(ge=1, le=1024)]
     gpu_share: Annotated[float, Field(gt=0, le=1)]
-    stage_seconds: Annotated[float, Field(gt=0)] | None
-    stall_seconds: Annotated[float, Field(gt=0)] | None
+    stage_seconds: Annotated[float, Field(gt=0, le=LARGEST)] | None
+    stall_seconds: Annotated[float, Field(gt=0, le=LARGEST)] | None
 
 
 @dataclass(frozen=True)

@@ -359,8 +359,8 @@ def test_stages_run_side_by_side(study, tmp_path, ray_cluster):
 
     def watch(look):
         def poll():
-            with contextlib.suppress(ray.exceptions.RayError):  # the study is over
-                while not done.wait(0.05):
+            while not done.wait(0.05):
+                with contextlib.suppress(ray.exceptions.RayError):  # it is not there yet, or the study is over
                     seen.append(len(look().running))
 
         threading.Thread(target=poll, daemon=True).start()

@@ -162,7 +162,7 @@ def test_words_for_true(word):
         ("generations=1e9", "at most 1000"),
         ("seed=1.5", "seed: 1.5 is not allowed"),
         ("seed=-1", "seed: -1 is not allowed"),
-        ("resources.stage_seconds=0", "a finite number above 0"),
+        ("resources.stage_seconds=0", "a finite number in (0, 1e+09] or null"),
         ("resources.gpu_share=0", "a finite number in (0, 1]"),
         ("resources.threads=1e6", "at most 1024"),
         ("training.steps=${gan.stepz}", "training.steps"),

@@ -57,7 +57,7 @@ def recorded(stage: Stage, store: Store) -> Iterator[None]:
         began=began,
         seconds=time.monotonic() - wall,
         cpu_seconds=time.process_time() - cpu,
-        peak_bytes=_peak_bytes(),
+        peak_bytes=peak_bytes(),
         gpu_peak_bytes=_gpu_peak_bytes(stage.device),
         device=_name(stage.device),
     )
@@ -87,7 +87,8 @@ def _forget_peaks(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """The most memory that this process has held, since a stage began where the system can tell."""
     with suppress(OSError, StopIteration):
         lines = (_PROCESS / "status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024

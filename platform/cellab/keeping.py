@@ -45,7 +45,7 @@ def items(store: Store) -> list[Item]:
     found: dict[str, list[PlainMapping]] = {}
     for path, about in store.filesystem.find(store.root, detail=True).items():
         parts = path.removeprefix(store.root).strip("/").split("/")
-        depth = {PARTIAL: 2}.get(parts[0], len(parts[:-1]) if len(parts) == 3 else len(parts))
+        depth = 2 if parts[0] == PARTIAL or len(parts) == 3 else len(parts)
         found.setdefault("/".join(parts[:depth]), []).append(about)
     kinds = _kinds(store, [path for path in found if _is_entry(path)])
     return [item for path, files in found.items() if (item := _item(path, files, kinds.get(path, "")))]

@@ -23,6 +23,8 @@ from typing import Protocol
 
 from pydantic import TypeAdapter
 
+from cellab.processes import has_ended
+
 FOLDER = "leases"
 BEAT_SECONDS = 5.0
 EXPIRY_SECONDS = 30.0
@@ -80,15 +82,10 @@ class Holder:
     @property
     def is_dead(self) -> bool:
         """Whether its process is known to have ended: it was on this node."""
-        if self.node != this_node():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # another user's
-            return False
-        return False
+        return self.node == this_node() and has_ended(self.pid)
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 class Leases:
@@ -174,7 +171,7 @@ class Leases:
         if content is None:
             return None
         try:
-            holder = TypeAdapter(Holder).validate_json(content)
+            holder = _HOLDER.validate_json(content)
         except ValueError:
             return None
         return holder if holder.name == name else None

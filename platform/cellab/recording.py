@@ -58,7 +58,6 @@ class _Record(Generic[Watcher]):
     look: Callable[[], Snapshot] = lambda: NOTHING
     snapshot: Snapshot = NOTHING
     endings: Counter[str] = field(default_factory=Counter)
-    moved: dict[str, tuple[int, float]] = field(default_factory=dict)  # of each running stage: its last step, and when
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __getattr__(self, name: str) -> Any:
@@ -97,7 +96,6 @@ class _Record(Generic[Watcher]):
     def _status(self, state: State, message: str | None) -> RunStatus:
         seen = self.snapshot
         hows = Counter[str](ended.how for ended in seen.ended)
-        self.moved = {running.label: self._moved(running) for running in seen.running}
         return RunStatus(
             study=self.study,
             state=state,
@@ -111,17 +109,13 @@ class _Record(Generic[Watcher]):
             stages=seen.total,
             stages_ended=dict(hows),
             retried=seen.retried,
-            running=tuple(self._told(running) for running in seen.running) if state == "running" else (),
+            running=tuple(map(_told, seen.running)) if state == "running" else (),
             seconds_left=seen.seconds_left if state == "running" else None,
             notices=seen.notices,
             message=message,
         )
 
-    def _moved(self, running: Running) -> tuple[int, float]:
-        step, since = self.moved.get(running.label, (-1, 0.0))
-        return (step, since) if step == running.step else (running.step, time.monotonic())
 
-    def _told(self, running: Running) -> RunningStage:
-        now = time.monotonic()
-        idle = now - self.moved[running.label][1]
-        return RunningStage(running.label, now - running.started, idle, running.step, running.steps)
+def _told(running: Running) -> RunningStage:
+    now = time.monotonic()
+    return RunningStage(running.label, now - running.started, now - running.moved, running.step, running.steps)

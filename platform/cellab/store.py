@@ -266,7 +266,7 @@ class Store:
 
     def checkpoint_url(self, key: str) -> str:
         """Where it is, for people."""
-        return f"{self.url.rstrip('/')}/checkpoints/{key}.safetensors"
+        return f"{self.url.rstrip('/')}/{CHECKPOINTS}/{key}.safetensors"
 
     def write_checkpoint(self, key: str, content: bytes) -> None:
         """Replaces the state of an unfinished stage, atomically."""

@@ -13,23 +13,20 @@ from cellab.values import Mistake
 OF_TORCH = ("torch.nn", "torch.optim")  # other parts of it load files, compile and start processes
 
 
-def untrusted(config: Any, where: str = "") -> Iterator[Mistake]:
+def untrusted(config: Any) -> Iterator[Mistake]:
     """What a resolved configuration names that it may not; imports none of it.
 
     Args:
         config: of a trial, or a part of it.
-        where: its dotted key.
     """
-    if isinstance(config, dict) and "_target_" in config and not _is_trusted(str(config["_target_"])):
-        packages = ", ".join((*_packages(), *OF_TORCH))
-        says = (
-            f"`_target_: {config['_target_']}` is refused, since whatever is named is run: a configuration may name "
-            f"what is in {packages}. If you know who wrote it, and trust them, add --trust."
-        )
-        yield Mistake(where, says)
-    items = config.items() if isinstance(config, dict) else enumerate(config) if isinstance(config, list) else ()
-    for key, value in items:
-        yield from untrusted(value, f"{where}.{key}" if where else str(key))
+    for where, target in _named(config):
+        if not _is_trusted(target):
+            packages = ", ".join((*_packages(), *OF_TORCH))
+            says = (
+                f"`_target_: {target}` is refused, since whatever is named is run: a configuration may name "
+                f"what is in {packages}. If you know who wrote it, and trust them, add --trust."
+            )
+            yield Mistake(where, says)
 
 
 def _is_trusted(target: str) -> bool:
@@ -45,12 +42,13 @@ def _packages() -> tuple[str, ...]:
 @functools.cache
 def _of_components() -> frozenset[str]:
     """What installed components' own YAMLs name, of whatever package."""
-    return frozenset(_named([component.config for component in components.catalogue().values()]))
+    return frozenset(target for component in components.catalogue().values() for _, target in _named(component.config))
 
 
-def _named(value: Any) -> Iterator[str]:
+def _named(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """What a value and all within it name, with their dotted keys."""
     if isinstance(value, dict) and "_target_" in value:
-        yield str(value["_target_"])
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for item in items:
-        yield from _named(item)
+        yield where, str(value["_target_"])
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _named(item, f"{where}.{key}" if where else str(key))

@@ -127,7 +127,7 @@ def test_it_is_written_once_a_second_at_most_and_whoever_is_asked_hears_all(tmp_
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     folder, observer, told = StudyFolder(tmp_path), Looking(), []
     observer.ended = lambda key, ending: told.append((key, ending))
-    steps = Running("a", "train_member", started=90.0, step=1, steps=9)
+    steps = Running("a", "train_member", started=90.0, step=1, steps=9, moved=101.5)
     with recorded(observer, "mine", 3, folder) as record:
         record.watch(lambda: Snapshot(5, (Ended("b", "reused", 0.0),), (steps,), 60.0, slots=2))
         record.ended(("arm", 0), Ending("failed", "it fails"))

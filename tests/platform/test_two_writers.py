@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -62,6 +62,15 @@ class Turns:
         self.back.acquire()
         if self.failures:
             raise self.failures[0]
+
+    def play(self, work: Callable[[], None], order: Iterable[int]) -> None:
+        """Has two do the same work, in turns of an order, and then to its end."""
+        for _ in range(2):
+            self.add(work)
+        for which in order:
+            self.turn(which)
+        for _ in self.until_all_are_done():
+            pass
 
     def until_all_are_done(self) -> Iterator[None]:
         """Turns for whoever is left, until nobody is."""
@@ -173,12 +182,7 @@ def test_what_one_publishes_no_other_discards(kind, stage, order, damaged):
                 assert store.is_sound(stage.key)
 
         published: list[Store] = []
-        for _ in range(2):
-            turns.add(work)
-        for which in order:
-            turns.turn(which)
-        for _ in turns.until_all_are_done():
-            pass
+        turns.play(work, order)
         assert len(published) == 2
         fresh = Store(url)
         assert fresh.is_sound(stage.key) or (kind == "memory" and not fresh.has(stage.key))
@@ -209,12 +213,7 @@ def test_two_studies_compute_a_stage_once(kind, stage, order, damaged):
                     computed.append(stage.key)
                     publish(store, stage)
 
-        for _ in range(2):
-            turns.add(work)
-        for which in order:
-            turns.turn(which)
-        for _ in turns.until_all_are_done():
-            pass
+        turns.play(work, order)
         assert computed == [stage.key]
         assert Store(url).is_sound(stage.key)
         assert Store(url).leases.all() == []

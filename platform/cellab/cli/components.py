@@ -17,6 +17,7 @@ from rich.text import Text
 from cellab import components, paths
 from cellab.cli import console
 from cellab.cli.console import Terminal
+from cellab.cli.options import AsJson
 from cellab.components import Component
 from cellab.conformity import members, name_of
 from cellab.contracts import CONTRACTS
@@ -30,8 +31,6 @@ from cellab.targets import resolve
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 LEAST = 24  # columns of the terminal below which summaries are not folded
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
 @app.command("list", epilog="Example: cellab components list gan_loss")

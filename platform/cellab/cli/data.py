@@ -13,6 +13,7 @@ from rich.table import Column
 from cellab import paths
 from cellab.cli import console
 from cellab.cli.interruption import noticing_signals
+from cellab.cli.options import AsJson
 from cellab.data.progress import Progress
 from cellab.errors import DataError
 from cellab.stopping import Stopped, stop_if_asked
@@ -318,7 +319,7 @@ def hide(
 @_stoppable("")
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", parser=paths.given, help="A data set.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
     verify: Annotated[bool, typer.Option("--verify", help="Compare the content with its digest.")] = False,
 ) -> None:
     """Describe a data set: frames, splits, masks, objects, what is hidden, and where it comes from."""

@@ -15,6 +15,7 @@ from cellab.cli.comparing import Difference, differences
 from cellab.cli.display import duration
 from cellab.cli.folders import Folder, study_in
 from cellab.cli.layout import Column, laid_out
+from cellab.cli.options import AsJson
 from cellab.errors import CellabError
 from cellab.names import did_you_mean
 from cellab.study_files.folder import StudyFolder
@@ -28,7 +29,7 @@ def show(
     trial: Annotated[
         list[str], typer.Argument(metavar="TRIAL", help="An arm, and a seed (else the first): gan_loss=wgan seed=1.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a trial: what became of it, what sets it apart, where its stages came from, its whole configuration.
 

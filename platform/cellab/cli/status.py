@@ -1,7 +1,6 @@
 """`cellab status`: how a study gets on, from the files that it writes, without Ray."""
 
 import json
-import os
 import socket
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from cellab.cli import console
 from cellab.cli.display import duration
 from cellab.cli.folders import Folder, study_in
 from cellab.errors import CellabError
+from cellab.processes import has_ended
 from cellab.stage import HOWS
 from cellab.study_files.records import STATUSES
 from cellab.study_files.status import RunningStage, RunStatus
@@ -87,15 +87,7 @@ def _head(said: RunStatus, now: float) -> Text:
 
 def _is_dead(said: RunStatus, now: float) -> bool:
     """Whether the command was killed: its process can be looked for where it was, once it is silent."""
-    if now - said.written <= SILENT or said.host != socket.gethostname():
-        return False
-    try:
-        os.kill(said.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:  # somebody else's
-        pass
-    return False
+    return now - said.written > SILENT and said.host == socket.gethostname() and has_ended(said.pid)
 
 
 def _counts(what: str, total: int, counts: Mapping[str, int]) -> Text:

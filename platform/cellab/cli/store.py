@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from cellab import paths
 from cellab.cli import console
 from cellab.cli.layout import Column, laid_out
-from cellab.cli.study import DEFAULT_RUNS, AsJson, Runs, StoreUrl, existing_store
+from cellab.cli.options import AsJson
+from cellab.cli.study import DEFAULT_RUNS, Runs, StoreUrl, existing_store
 from cellab.errors import CellabError
 from cellab.keeping import Item, items, removable, remove
 from cellab.store import Store

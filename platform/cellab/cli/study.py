@@ -13,6 +13,7 @@ from cellab import ablation as ablations
 from cellab import paths
 from cellab.cli import console
 from cellab.cli.folders import Folder, study_in
+from cellab.cli.options import AsJson
 from cellab.cli.tables import cost_table, plan_table, ranking_table
 from cellab.compose import compose_trial
 from cellab.designs import BASELINE
@@ -34,11 +35,9 @@ OfOneLineage = Annotated[
     list[str] | None,
     typer.Argument(help="Hydra overrides: data.path=cells.h5 scale=laptop seed=1 ...", show_default=False),
 ]
-Name = Annotated[str, typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.")]
-NameUnlessRepeated = Annotated[
-    str | None,
-    typer.Argument(help="An ablation: a file in ablations/, e.g. gan_loss, or a path.", show_default=False),
-]
+NAME = "An ablation: a file in ablations/, e.g. gan_loss, or a path."
+Name = Annotated[str, typer.Argument(help=NAME)]
+NameUnlessRepeated = Annotated[str | None, typer.Argument(help=NAME, show_default=False)]
 Runs = Annotated[Path, typer.Option("--runs", parser=paths.given, metavar="PATH", help="The folder of studies.")]
 StoreUrl = Annotated[
     str | None,
@@ -55,7 +54,6 @@ StudyName = Annotated[
 Trust = Annotated[
     bool, typer.Option("--trust", help="Let configurations name code of any package: whatever they name is run.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 DEFAULT_RUNS = Path("runs")
 STORE = "store"  # below RUNS

@@ -12,10 +12,14 @@ _HEX = 64  # digits of a SHA-256
 
 def frame_digest(frame: np.ndarray) -> str:
     """SHA-256 (hex) of one frame of one array, (H, W) unsigned integers, its shape and type included."""
-    little_endian = np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
     digest = hashlib.sha256(f"{frame.dtype.name} {frame.shape}".encode())
-    digest.update(little_endian.data)
+    digest.update(_little_endian(frame))
     return digest.hexdigest()
+
+
+def _little_endian(frame: np.ndarray) -> memoryview:
+    """The bytes of a frame, whatever the order in which this machine or a file has them."""
+    return np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<")).data
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,8 @@ class ContentDigest:
             array: which one, e.g. ``"scales/0.5/masks"``.
             frame: (H, W), unsigned integers.
         """
-        little_endian = np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<"))
         self._arrays.setdefault(array, hashlib.sha256()).update(str(frame.shape).encode())
-        self._arrays[array].update(little_endian.data)
+        self._arrays[array].update(_little_endian(frame))
         self._types[array] = frame.dtype.name
 
     def hexdigest(

@@ -1,8 +1,6 @@
 """Stages as Ray tasks: how one is started, what it tells while it runs, and why one ended that gave no outcome."""
 
 import re
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import ray
 from ray._common.utils import get_system_memory
 
 from cellab import stages
+from cellab.costs import peak_bytes
 from cellab.executors.driver import in_words
 from cellab.outcomes import Outcome
 from cellab.stage import How, Stage
@@ -21,7 +20,6 @@ from cellab.store import Store
 PROGRESS_SECONDS = 1.0
 DRIVERS_SHARE = 0.01  # of a stage's CPUs, left to the drivers: else two CPUs would hold one stage and some drivers
 GIB = 2**30
-PEAK_UNIT = 1 if sys.platform == "darwin" else 2**10  # bytes, in which the system counts a process's peak
 
 
 @dataclass(frozen=True)
@@ -131,8 +129,7 @@ class _Remote:
         """A stage is at a step."""
         if (now := time.monotonic()) - self.told >= PROGRESS_SECONDS:
             self.told = now
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT
-            self.broker.progress.remote(key, step, steps, peak)
+            self.broker.progress.remote(key, step, steps, peak_bytes())
 
     def warn(self, stage: Stage, text: str) -> None:
         """Something of a stage is not as it should be."""
